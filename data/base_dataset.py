@@ -1,0 +1,57 @@
+"""The contract of a dataset: draws in, scenes out, repeatable to the bit."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from data.scene import Scene
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a sample depends on, with the seed: the epoch, its place in it and the index of A's picture.
+
+    It travels to the loader's workers, who keep no state: any number of them, and a run resumed in
+    the middle of an epoch, see the same samples.
+    """
+
+    epoch: int
+    position: int
+    index: int
+
+    def generator(self, seed: int) -> torch.Generator:
+        return generator_for(seed, self.epoch, self.position)
+
+
+class BaseDataset(Dataset, ABC):
+    """Pairs of scenes, keyed by domain."""
+
+    @staticmethod
+    def modify_commandline_options(parser, is_train: bool):
+        """Add the dataset's own options to an argparse parser and return it."""
+        return parser
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Samples in an epoch."""
+
+    @abstractmethod
+    def __getitem__(self, draw: Draw) -> dict[str, Scene]:
+        """One scene per domain, each a batch of one."""
+
+    @abstractmethod
+    def domain(self, letter: str) -> list[Scene]:
+        """A sequence of one domain's scenes in order, for translation."""
+
+    @abstractmethod
+    def check(self) -> str:
+        """Read every file; returns what was found. Raises UserError at the first bad one."""
+
+
+def generator_for(*key: int) -> torch.Generator:
+    """A generator of its own for every key of numbers."""
+    state = np.random.SeedSequence(key).generate_state(2, dtype=np.uint32)
+    return torch.Generator().manual_seed(int(state[0]) << 32 | int(state[1]))

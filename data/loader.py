@@ -1,0 +1,93 @@
+"""Batches in an order that depends on nothing but the seed and the epoch."""
+
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from data.base_dataset import BaseDataset, Draw, generator_for
+from data.scene import Scene
+from util.errors import UserError
+
+
+class EpochSampler(Sampler):
+    """Batches of draws of one epoch, from any batch on."""
+
+    def __init__(self, length: int, batch_size: int, seed: int, shuffle: bool):
+        self.length = length
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.epoch = 1
+        self.skip = 0
+
+    def __len__(self) -> int:
+        return -(-self.length // self.batch_size) - self.skip
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        order = list(range(self.length))
+        if self.shuffle:
+            order = torch.randperm(self.length, generator=generator_for(self.seed, self.epoch)).tolist()
+        draws = [Draw(self.epoch, position, index) for position, index in enumerate(order)]
+        for start in range(self.skip * self.batch_size, self.length, self.batch_size):
+            yield draws[start : start + self.batch_size]
+
+
+class SceneLoader:
+    """Iterates over the batches of an epoch: one Scene per domain."""
+
+    def __init__(self, dataset: BaseDataset, opt):
+        self.sampler = EpochSampler(len(dataset), opt.batch_size, opt.seed, not opt.serial_batches)
+        self.loader = DataLoader(
+            Guarded(dataset),
+            batch_sampler=self.sampler,
+            collate_fn=collate,
+            num_workers=opt.num_threads,
+            persistent_workers=opt.num_threads > 0,
+            pin_memory=bool(opt.gpu_ids),
+            generator=torch.Generator(),  # so that the loader draws nothing from the global one
+        )
+
+    def __len__(self) -> int:
+        """Pictures per domain in an epoch."""
+        return self.sampler.length
+
+    def epoch(self, number: int, skip: int = 0) -> Iterator[dict[str, Scene]]:
+        """The batches of epoch `number`, without the first `skip`."""
+        self.sampler.epoch, self.sampler.skip = number, skip
+        for batch in self.loader:
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch
+
+
+class Guarded(torch.utils.data.Dataset):
+    """A dataset whose UserErrors come back as values: raised in a worker they would become a traceback."""
+
+    def __init__(self, dataset: BaseDataset):
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, draw: Draw) -> dict[str, Scene] | UserError:
+        try:
+            return self.dataset[draw]
+        except UserError as error:
+            return error
+
+
+def collate(samples: list) -> dict[str, Scene] | UserError:
+    """One batch per domain, the sets padded to the largest."""
+    for sample in samples:
+        if isinstance(sample, UserError):
+            return sample
+    batch = {domain: [sample[domain] for sample in samples] for domain in samples[0]}
+    for scenes in batch.values():
+        odd = [scene for scene in scenes if scene.image.shape != scenes[0].image.shape]
+        if odd:
+            return UserError(
+                f"{scenes[0].names[0]} and {odd[0].names[0]} have different sizes and cannot share a batch: "
+                "use --batch_size 1 or --resize_or_crop resize_and_crop"
+            )
+    return {domain: Scene.cat(scenes) for domain, scenes in batch.items()}

@@ -1,0 +1,100 @@
+"""The batch type of this project."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Images with the sets of their instance masks: the paper's (x, a), batched.
+
+    image   [B, C, H, W] in [-1, 1]
+    masks   [B, N, H, W] in [-1, 1], one per instance; an absent one is -1 everywhere
+    present [B, N]       bool, which of the N masks are instances
+    names   B file names without suffix
+    numbers B tuples, the number of each instance in its mask's file name
+    """
+
+    image: Tensor
+    masks: Tensor
+    present: Tensor
+    names: list[str] = field(default_factory=list)
+    numbers: list[tuple[int, ...]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return self.image.shape[0]
+
+    def to(self, device: torch.device | str) -> "Scene":
+        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def detach(self) -> "Scene":
+        return self.map(Tensor.detach)
+
+    def pin_memory(self) -> "Scene":
+        return self.map(Tensor.pin_memory)
+
+    def map(self, function) -> "Scene":
+        """`function` applied to each of the three tensors."""
+        return replace(
+            self,
+            image=function(self.image),
+            masks=function(self.masks),
+            present=function(self.present),
+        )
+
+    def select(self, samples: Sequence[int]) -> "Scene":
+        """The samples of the batch with these indices, in this order."""
+        if list(samples) == list(range(len(self))):
+            return self
+        index = torch.tensor(list(samples)).to(self.image.device, non_blocking=True)
+        chosen = self.map(lambda tensor: tensor.index_select(0, index))
+        return replace(
+            chosen,
+            names=[self.names[i] for i in samples] if self.names else [],
+            numbers=[self.numbers[i] for i in samples] if self.numbers else [],
+        )
+
+    def slots(self, start: int, stop: int) -> "Scene":
+        """The same images with the masks start ... stop - 1 alone."""
+        return replace(
+            self,
+            masks=self.masks[:, start:stop],
+            present=self.present[:, start:stop],
+            numbers=[numbers[start:stop] for numbers in self.numbers],
+        )
+
+    def padded(self, slots: int) -> "Scene":
+        """The same scene with absent masks appended up to `slots` of them."""
+        missing = slots - self.masks.shape[1]
+        if missing <= 0:
+            return self
+        return replace(
+            self,
+            masks=pad(self.masks, (0, 0, 0, 0, 0, missing), value=-1.0),
+            present=pad(self.present, (0, missing), value=False),
+        )
+
+    def union(self) -> Tensor:
+        """Foreground of all instances, [B, 1, H, W] in [0, 1]."""
+        return ((self.masks + 1) / 2).sum(1, keepdim=True).clamp(max=1)
+
+    def split(self) -> list["Scene"]:
+        """Its samples as scenes of one."""
+        return [self.select([i]) for i in range(len(self))]
+
+    @staticmethod
+    def cat(scenes: Sequence["Scene"]) -> "Scene":
+        """One batch of all samples of `scenes`, the sets padded to the largest."""
+        slots = max(scene.masks.shape[1] for scene in scenes)
+        scenes = [scene.padded(slots) for scene in scenes]
+        return Scene(
+            torch.cat([scene.image for scene in scenes]),
+            torch.cat([scene.masks for scene in scenes]),
+            torch.cat([scene.present for scene in scenes]),
+            [name for scene in scenes for name in scene.names],
+            [numbers for scene in scenes for numbers in scene.numbers],
+        )

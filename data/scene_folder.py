@@ -1,0 +1,160 @@
+"""Pictures and their instance masks on disk: `{phase}{domain}/STEM.png`, `{phase}{domain}_seg/STEM_I.png`."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from util.errors import UserError
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
+ROTATED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
+ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class SceneFiles:
+    """One picture's files; masks in the order of their numbers."""
+
+    name: str
+    image: Path
+    masks: tuple[Path, ...]
+    numbers: tuple[int, ...]
+
+
+def find_scenes(root: Path, phase: str, domain: str, with_masks: bool) -> list[SceneFiles]:
+    """All pictures of a domain with the masks that belong to them, sorted by name.
+
+    Raises UserError if the folders are missing or empty.
+    """
+    folder = root / f"{phase}{domain}"
+    if not folder.is_dir():
+        there = sorted(p.name[:-1] for p in root.glob(f"*{domain}") if p.is_dir())
+        raise UserError(
+            f"{folder}: there is no such folder; phases of domain {domain} there: {', '.join(there) or 'none'} "
+            "(see --dataroot and --phase)"
+        )
+    images = list_pictures(folder)
+    if not images:
+        raise UserError(f"{folder}: no pictures in it; they end in {', '.join(sorted(SUFFIXES))}")
+    masks = find_masks(root / f"{phase}{domain}_seg") if with_masks else {}
+    scenes = []
+    for stem, image in images.items():
+        numbered = sorted(masks.get(stem, []))
+        name = stem.replace("/", "_")
+        scenes.append(
+            SceneFiles(name, image, tuple(p for _, p in numbered), tuple(n for n, _ in numbered))
+        )
+    return scenes
+
+
+def list_pictures(folder: Path) -> dict[str, Path]:
+    """Pictures in a folder and below it by their path without suffix, sorted."""
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
+
+
+def find_masks(folder: Path) -> dict[str, list[tuple[int, Path]]]:
+    """Masks by the stem of their picture, each with its number: `STEM_12.png` is (12, path) of STEM."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such folder; it should hold the masks, STEM_0.png, …")
+    masks: dict[str, list[tuple[int, Path]]] = {}
+    for stem, path in list_pictures(folder).items():
+        if match := re.fullmatch(r"(.+)_(\d+)", stem):
+            masks.setdefault(match[1], []).append((int(match[2]), path))
+    return masks
+
+
+def apply_policy(scenes: list[SceneFiles], policy: str, where: str) -> tuple[list[SceneFiles], str]:
+    """What `--no_mask` says of pictures without a mask; returns the pictures and a line to print, or ''."""
+    bare = [scene for scene in scenes if not scene.masks]
+    if not bare:
+        return scenes, ""
+    first = f"{len(bare)} of {len(scenes)} pictures in {where} have no mask, {bare[0].image.name} first"
+    if policy == "error":
+        raise UserError(f"{first}; add masks, or let --no_mask skip or keep them")
+    if policy == "keep":
+        return scenes, f"{first}; kept, they come out unchanged"
+    kept = [scene for scene in scenes if scene.masks]
+    if not kept:
+        raise UserError(f"{where}: none of its {len(scenes)} pictures has a mask named like "
+                        f"{bare[0].image.stem}_0.png in {where}_seg")
+    return kept, f"{first}; skipped (see --no_mask)"
+
+
+def check_sizes(scenes: list[SceneFiles]) -> None:
+    """Read the headers of all files; raises UserError for a mask of another size than its picture."""
+    for scene in scenes:
+        size = picture_size(scene.image)
+        for path in scene.masks:
+            if picture_size(path) != size:
+                h, w = picture_size(path)
+                raise UserError(
+                    f"{path} is {h}x{w} (height x width) and its picture {scene.image} is {size[0]}x{size[1]}: "
+                    "make the mask anew from the picture"
+                )
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(height, width) as shown, from the file's header."""
+    with open_picture(path) as picture:
+        width, height = picture.size
+        return (width, height) if picture.getexif().get(ORIENTATION) in ROTATED else (height, width)
+
+
+def open_picture(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error_text(error)}): replace or remove it") from None
+
+
+def decode(path: Path) -> Image.Image:
+    """The picture, decoded and turned as its EXIF orientation says."""
+    try:
+        with Image.open(path) as picture:
+            return ImageOps.exif_transpose(picture)
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all three for broken files
+        raise UserError(f"{path} cannot be read ({error_text(error)}): replace or remove it") from None
+
+
+def error_text(error: Exception) -> str:
+    return "not a picture" if "cannot identify" in str(error) else str(error).rstrip(".")
+
+
+def read_image(path: Path, channels: int) -> Tensor:
+    """A picture of any kind as uint8 [3 or 1, H, W]; of 16 bits the upper 8 are kept, alpha is dropped."""
+    picture = to_eight_bits(decode(path))
+    if picture.mode == "P":  # through RGBA, so that a palette's transparency does no harm
+        picture = picture.convert("RGBA")
+    pixels = np.array(picture.convert("RGB" if channels == 3 else "L"))
+    return torch.from_numpy(pixels.reshape(*pixels.shape[:2], channels)).permute(2, 0, 1).contiguous()
+
+
+def read_mask(path: Path) -> Tensor:
+    """A mask of any kind as uint8 [H, W], its brightest channel: palette colours count as they look."""
+    picture = to_eight_bits(decode(path))
+    if picture.mode in ("1", "L"):
+        return torch.from_numpy(np.array(picture.convert("L")))
+    return torch.from_numpy(np.array(picture.convert("RGB")).max(-1))
+
+
+def to_eight_bits(picture: Image.Image) -> Image.Image:
+    """Grey pictures of 16 or 32 bits as 8 bits; Pillow's own conversion would clip them at 255."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    values = np.asarray(picture, dtype=np.float64)
+    return Image.fromarray(np.clip(values / 257, 0, 255).round().astype(np.uint8))
+
+
+def read_masks(paths: tuple[Path, ...], size: tuple[int, int]) -> Tensor:
+    """All masks of a picture of this size, uint8 [N, H, W]."""
+    masks = [read_mask(path) for path in paths]
+    for path, mask in zip(paths, masks, strict=True):
+        if tuple(mask.shape) != size:
+            raise UserError(f"{path} is {mask.shape[0]}x{mask.shape[1]} and its picture {size[0]}x{size[1]}")
+    return torch.stack(masks) if masks else torch.empty(0, *size, dtype=torch.uint8)

@@ -1,0 +1,41 @@
+"""Two folders of pictures with instance masks: InstaGAN's dataset."""
+
+import torch
+
+from data.scene_folder import SceneFiles, apply_policy
+from data.transforms import order_instances
+from data.unaligned_dataset import UnalignedDataset
+
+
+class UnalignedSegDataset(UnalignedDataset):
+    """`{phase}A/STEM.png` with `{phase}A_seg/STEM_0.png`, `STEM_1.png`, …; likewise B."""
+
+    with_masks = True
+
+    @staticmethod
+    def modify_commandline_options(parser, is_train: bool):
+        group = parser.group("instances")
+        group.add_argument("--ins_max", type=int, default=4, help="instances kept per picture, the largest")
+        group.add_argument(
+            "--set_order",
+            choices=("decreasing", "random"),
+            default="decreasing",
+            help="order of translation: by decreasing area or shuffled",
+        )
+        group.add_argument(
+            "--no_mask",
+            choices=("skip", "keep", "error"),
+            default="skip",
+            help="what becomes of pictures without a mask; kept ones come out unchanged",
+        )
+        return parser
+
+    def choose(self, scenes: list[SceneFiles], domain: str) -> list[SceneFiles]:
+        where = f"{self.opt.dataroot}/{self.opt.phase}{domain}"
+        chosen, line = apply_policy(scenes, self.opt.no_mask, where)
+        if line:
+            print(f"note: {line}")
+        return chosen
+
+    def order(self, masks: torch.Tensor, numbers: tuple[int, ...], generator: torch.Generator):
+        return order_instances(masks, numbers, self.opt.ins_max, self.opt.set_order, generator)

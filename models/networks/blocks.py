@@ -1,0 +1,117 @@
+"""The layers that generators and discriminators share.
+
+Positions inside every `nn.Sequential` are those of the official code, because they are the keys of
+its checkpoints.
+"""
+
+import torch
+from torch import Tensor, nn
+
+NORMS = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d, "none": nn.Identity}
+
+
+def needs_bias(norm: str) -> bool:
+    """Whether a convolution in front of `norm` has a bias: only batch normalisation brings its own."""
+    return norm != "batch"
+
+
+class ResnetBlock(nn.Module):
+    """Residual block of two reflection-padded 3x3 convolutions, [B, C, H, W] -> [B, C, H, W]."""
+
+    def __init__(self, channels: int, norm: str, dropout: bool):
+        super().__init__()
+        bias = needs_bias(norm)
+        self.conv_block = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            NORMS[norm](channels),
+            nn.ReLU(),
+            *([nn.Dropout(0.5)] if dropout else []),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            NORMS[norm](channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv_block(x)
+
+
+def resnet_encoder(
+    in_channels: int, width: int, *, n_blocks: int, norm: str, dropout: bool
+) -> nn.Sequential:
+    """Encoder of CycleGAN's ResNet generator, [B, in, H, W] -> [B, 4 width, H/4, W/4]."""
+    bias = needs_bias(norm)
+    layers: list[nn.Module] = [
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(in_channels, width, 7, bias=bias),
+        NORMS[norm](width),
+        nn.ReLU(),
+    ]
+    for scale in (1, 2):
+        layers += [
+            nn.Conv2d(scale * width, 2 * scale * width, 3, stride=2, padding=1, bias=bias),
+            NORMS[norm](2 * scale * width),
+            nn.ReLU(),
+        ]
+    layers += [ResnetBlock(4 * width, norm, dropout) for _ in range(n_blocks)]
+    return nn.Sequential(*layers)
+
+
+def resnet_decoder(out_channels: int, width: int, *, norm: str) -> nn.Sequential:
+    """Decoder of CycleGAN's ResNet generator, [B, 4 width, H/4, W/4] -> [B, out, H, W] in [-1, 1]."""
+    bias = needs_bias(norm)
+    layers: list[nn.Module] = []
+    for scale in (2, 1):
+        layers += [
+            nn.ConvTranspose2d(
+                2 * scale * width, scale * width, 3, stride=2, padding=1, output_padding=1, bias=bias
+            ),
+            NORMS[norm](scale * width),
+            nn.ReLU(),
+        ]
+    layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
+    return nn.Sequential(*layers)
+
+
+class PatchConv2d(nn.Conv2d):
+    """4x4 convolution of a PatchGAN; its weight, spectral norm included, is made in full precision.
+
+    Under autocast the power iteration would run in bfloat16, whose eight bits of mantissa blur the
+    largest singular value by up to a per cent.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int):
+        super().__init__(in_channels, out_channels, 4, stride=stride, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            weight = self.weight
+        return self._conv_forward(x, weight, self.bias)
+
+
+def patch_features(in_channels: int, width: int, *, n_layers: int, norm: str) -> nn.Sequential:
+    """Strided half of a PatchGAN, [B, in, H, W] -> [B, patch_width, H / 2^n, W / 2^n]."""
+    layers: list[nn.Module] = [PatchConv2d(in_channels, width, stride=2), nn.LeakyReLU(0.2)]
+    for level in range(1, n_layers):
+        channels = patch_width(width, level + 1)
+        layers += [
+            PatchConv2d(patch_width(width, level), channels, stride=2),
+            NORMS[norm](channels),
+            nn.LeakyReLU(0.2),
+        ]
+    return nn.Sequential(*layers)
+
+
+def patch_width(width: int, n_layers: int) -> int:
+    """Channels after `n_layers` strided layers: doubled by each after the first, at most 8 `width`."""
+    return width * min(2 ** (n_layers - 1), 8)
+
+
+def patch_classifier(channels: int, *, norm: str) -> nn.Sequential:
+    """Judging half of a PatchGAN, [B, C, h, w] -> [B, 1, h - 2, w - 2]: one score per patch, no sigmoid."""
+    return nn.Sequential(
+        PatchConv2d(channels, 2 * channels, stride=1),
+        NORMS[norm](2 * channels),
+        nn.LeakyReLU(0.2),
+        PatchConv2d(2 * channels, 1, stride=1),
+    )

@@ -1,0 +1,90 @@
+"""Generators: (image, masks, present) -> (image, masks), all as plain tensors.
+
+image [B, C, H, W] and masks [B, N, H, W] in [-1, 1]; present [B, N] says which masks are instances.
+An absent mask has no influence and comes out as -1. H and W are multiples of 4.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from models.networks.blocks import resnet_decoder, resnet_encoder
+
+
+class SetGenerator(nn.Module):
+    """The paper's generator (section 2.1, Eq. 1): image invariant, masks equivariant to their order."""
+
+    def __init__(
+        self,
+        *,
+        image_channels: int = 3,
+        width: int = 64,
+        n_blocks: int = 9,
+        norm: str = "instance",
+        dropout: bool = False,
+    ):
+        super().__init__()
+        depth = {"n_blocks": n_blocks, "norm": norm, "dropout": dropout}
+        self.encoder_img = resnet_encoder(image_channels, width, **depth)
+        self.encoder_seg = resnet_encoder(1, width, **depth)
+        self.decoder_img = resnet_decoder(image_channels, 2 * width, norm=norm)
+        self.decoder_seg = resnet_decoder(1, 3 * width, norm=norm)
+
+    def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        batch, instances = present.shape
+        image_feature = self.encoder_img(image)  # [B, C, h, w]
+        mask_features = self.encoder_seg(masks.flatten(0, 1).unsqueeze(1))  # [B N, C, h, w]
+        mask_features = mask_features.unflatten(0, (batch, instances))
+        mask_sum = sum_over_set(mask_features, present)  # [B, C, h, w]
+
+        context = torch.cat([image_feature, mask_sum], 1)  # h_GX of Eq. 1
+        own_and_context = torch.cat(  # h_GA of Eq. 1, [B, N, 3 C, h, w]
+            [mask_features, context.unsqueeze(1).expand(-1, instances, -1, -1, -1)], 2
+        )
+        new_masks = self.decoder_seg(own_and_context.flatten(0, 1)).view_as(masks)
+        return self.decoder_img(context), erase_absent(new_masks, present)
+
+
+class StackedGenerator(nn.Module):
+    """CycleGAN's ResNet generator on the image and a fixed number of masks, stacked as channels.
+
+    The ablation of the set architecture (`--netG basic`): it depends on the order of the masks.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: int,
+        image_channels: int = 3,
+        width: int = 64,
+        n_blocks: int = 9,
+        norm: str = "instance",
+        dropout: bool = False,
+    ):
+        super().__init__()
+        channels = image_channels + slots
+        self.slots = slots
+        self.model = nn.Sequential(
+            *resnet_encoder(channels, width, n_blocks=n_blocks, norm=norm, dropout=dropout),
+            *resnet_decoder(channels, width, norm=norm),
+        )
+
+    def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        out = self.model(torch.cat([image, fill_slots(masks, present, self.slots)], 1))
+        new_image, new_masks = out.split([image.shape[1], self.slots], 1)
+        return new_image, erase_absent(new_masks[:, : masks.shape[1]], present)
+
+
+def sum_over_set(features: Tensor, present: Tensor) -> Tensor:
+    """Sum of the features [B, N, C, h, w] of the present instances, [B, C, h, w]."""
+    return (features * present[:, :, None, None, None].to(features.dtype)).sum(1)
+
+
+def erase_absent(masks: Tensor, present: Tensor) -> Tensor:
+    """Masks [B, N, H, W] with -1 where there is no instance."""
+    return masks.masked_fill(~present[:, :, None, None], -1.0)
+
+
+def fill_slots(masks: Tensor, present: Tensor, slots: int) -> Tensor:
+    """Masks [B, N, H, W], N <= slots, as [B, slots, H, W]; the empty slots are -1."""
+    missing = slots - masks.shape[1]
+    return nn.functional.pad(erase_absent(masks, present), (0, 0, 0, 0, 0, missing), value=-1.0)

@@ -1,0 +1,1 @@
+"""The command line: every flag of the official code, checked at the edge, saved with the run."""

@@ -1,0 +1,69 @@
+"""Options of translation."""
+
+import argparse
+import json
+from pathlib import Path
+
+from options.base_options import OPTIONS_FILE, BaseOptions, run_folder, run_name
+from util.errors import UserError
+
+INHERITED = (
+    "model dataset_mode netG netD ngf ndf n_blocks n_layers_D norm dropout input_nc output_nc ins_per "
+    "ins_max set_order fineSizeH fineSizeW resize_or_crop swap_networks no_mask"
+).split()
+
+
+class TestOptions(BaseOptions):
+    """Flags of `test.py`; what the run was trained with stands in for the defaults."""
+
+    __test__ = False  # not a test class, whatever pytest makes of the name
+    description = "Translate pictures with a trained model and write a page of results."
+
+    def add_arguments(self, parser) -> None:
+        super().add_arguments(parser)
+        group = parser.group("the run")
+        group.add_argument("--phase", default="test", help="which folders to translate: PHASEA, PHASEB")
+        group.add_argument(
+            "--direction",
+            choices=("AtoB", "BtoA", "both"),
+            default="both",
+            help="one direction reads only its own domain",
+        )
+        group.add_argument("--num_test", "--how_many", type=int, help="pictures per domain (default: all)")
+        group.add_argument("--eval", action="store_true", help="networks in evaluation mode")
+        group = parser.group("results")
+        group.add_argument("--results_dir", default="./results/", help="where results are written")
+        group.add_argument(
+            "--keep_size", action="store_true", help="translate at each picture's own size, not fineSize"
+        )
+        group.add_argument(
+            "--aspect_ratio", type=float, default=1.0, help="width over height to stretch results by"
+        )
+        parser.set_defaults(no_flip=True, serial_batches=True, swap_networks=False)
+
+    def saved_options(self, first: argparse.Namespace) -> dict:
+        path = Path(first.checkpoints_dir) / run_name(first) / OPTIONS_FILE
+        if not path.is_file():
+            return {}
+        try:
+            saved = json.loads(path.read_text())
+        except ValueError:
+            raise UserError(f"{path} is no JSON: delete it and type the sizes and widths") from None
+        return {name: saved[name] for name in INHERITED if name in saved}
+
+    def complete(self, opt: argparse.Namespace) -> None:
+        super().complete(opt)
+        opt.no_flip = opt.serial_batches = True
+        opt.has_saved_options = (run_folder(opt) / OPTIONS_FILE).is_file()
+        for side in "HW":
+            if getattr(opt, f"loadSize{side}") is None:
+                setattr(opt, f"loadSize{side}", getattr(opt, f"fineSize{side}"))
+
+    def problems(self, opt: argparse.Namespace):
+        yield from super().problems(opt)
+        if opt.num_test is not None and opt.num_test < 1:
+            yield f"--num_test {opt.num_test}: at least 1"
+        if opt.aspect_ratio <= 0:
+            yield f"--aspect_ratio {opt.aspect_ratio}: must be positive"
+        if opt.batch_size > 1 and (opt.keep_size or opt.resize_or_crop in ("scale_width", "none")):
+            yield f"--batch_size {opt.batch_size}: pictures of different sizes go one by one, take 1"

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Translate pictures with a trained model: `python test.py --dataroot datasets/shapes --name shapes`."""
+
+import sys
+from pathlib import Path
+
+from data import create_dataset
+from data.scene import Scene
+from data.transforms import pad_scene
+from metrics import shapes
+from models import create_model
+from options.base_options import run_folder
+from options.test_options import TestOptions
+from util.checkpoint import Checkpoints
+from util.device import prepare_device
+from util.errors import command
+from util.results import Results
+
+DOMAINS = {"AtoB": "A", "BtoA": "B", "both": "AB"}
+
+
+@command
+def main(argv: list[str] | None = None) -> None:
+    opt = TestOptions().parse(argv)
+    checkpoints = Checkpoints(run_folder(opt))
+    label = f"iter_{opt.load_iter}" if opt.load_iter else opt.epoch
+    if not opt.has_saved_options:
+        fit_to_weights(opt, checkpoints, label)
+    device = prepare_device(opt)
+
+    dataset = create_dataset(opt)
+    domains = {letter: dataset.domain(letter) for letter in DOMAINS[opt.direction]}
+    model = create_model(opt, device)
+    checkpoints.load_weights(model, label)
+    if opt.eval:
+        model.eval()
+    if opt.dry_run:
+        counts = ", ".join(f"{len(scenes)} of {letter}" for letter, scenes in domains.items())
+        print(f"dry run: {label} fits, {counts} to translate, nothing written")
+        return
+
+    results = Results(Path(opt.results_dir) / opt.name / f"{opt.phase}_{label}", opt)
+    scores = shapes.Scores(Path(opt.dataroot), opt.phase)
+    for letter, scenes in domains.items():
+        target = "B" if letter == "A" else "A"
+        count = min(len(scenes), opt.num_test or len(scenes))
+        for start in range(0, count, opt.batch_size):
+            batch = Scene.cat([scenes[i] for i in range(start, min(start + opt.batch_size, count))])
+            real, fake, visuals = translate(model, batch, letter, target)
+            results.add(real, fake, visuals, target)
+            scores.add(real, fake, letter)
+            results.report(letter, start + len(batch), count, len(scenes))
+    results.write(scores)
+
+
+def translate(model, batch: Scene, source: str, target: str) -> tuple[Scene, Scene, dict]:
+    """The batch, its translation and all visuals, cut to the batch's own size."""
+    height, width = batch.image.shape[-2:]
+    model.set_input({source: pad_scene(batch)})
+    visuals = model.get_current_visuals()
+    fake = model.fake[target].map(lambda t: t[..., :height, :width].cpu() if t.dim() == 4 else t.cpu())
+    return batch, fake, {name: picture[..., :height, :width].cpu() for name, picture in visuals.items()}
+
+
+def fit_to_weights(opt, checkpoints: Checkpoints, label: str) -> None:
+    """Read width, depth and kind from the weights, where no options were saved with them."""
+    found = checkpoints.generator_options(label, "G_A")
+    chosen = {name: value for name, value in found.items() if name not in opt.typed}
+    for name, value in chosen.items():
+        setattr(opt, name, value)
+    print("no options saved with these weights; read from them: "
+          + ", ".join(f"{name} {value}" for name, value in chosen.items()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

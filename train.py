@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Train a model: `python train.py --dataroot datasets/shapes --name shapes`. See `--help`."""
+
+import sys
+
+import torch
+
+from data import create_dataset
+from data.loader import SceneLoader
+from models import create_model
+from options.base_options import run_folder
+from options.train_options import TrainOptions
+from util.checkpoint import Checkpoints
+from util.device import prepare_device
+from util.errors import command
+from util.loggers import Console, Loggers, TrainingPage
+from util.progress import Progress, StepTimer
+from util.visdom_logger import VisdomLogger
+
+
+@command
+def main(argv: list[str] | None = None) -> None:
+    options = TrainOptions()
+    opt = options.parse(argv)
+    device = prepare_device(opt)
+    torch.manual_seed(opt.seed)
+
+    dataset = create_dataset(opt)
+    loader = SceneLoader(dataset, opt)
+    model = create_model(opt, device)
+    checkpoints = Checkpoints(run_folder(opt))
+    progress = Progress(epoch=opt.epoch_count)
+    if opt.continue_train:
+        continue_run(opt, checkpoints, model, progress)
+
+    epochs = opt.niter + opt.niter_decay
+    print(plan(opt, model, len(loader), epochs))
+    if opt.dry_run:
+        print(f"read all files: {dataset.check()}\ndry run: no step taken, nothing written")
+        return
+    if progress.epoch > epochs:
+        print(f"nothing left to do: the run has had its {epochs} epochs, raise --niter to go on")
+        return
+
+    options.save(opt)
+    timer = StepTimer()
+    with create_loggers(opt, progress, len(loader), epochs) as loggers:
+        while progress.epoch <= epochs:
+            for batch in loader.epoch(progress.epoch, skip=progress.batches):
+                timer.data_ready()
+                model.set_input(batch)
+                model.optimize_parameters()
+                progress.advance(len(next(iter(batch.values()))))
+                timer.step_done(progress.step)
+
+                loggers.step(progress)
+                if progress.due(opt.print_freq):
+                    loggers.losses(progress, model.get_current_losses(), timer.read())
+                loggers.pictures(progress, model.get_current_visuals)
+                if progress.due(opt.save_latest_freq):
+                    label = f"iter_{progress.total}" if opt.save_by_iter else "latest"
+                    checkpoints.save(model, progress, label)
+
+            finished = progress.epoch
+            progress.end_epoch()
+            model.update_learning_rate()
+            if finished == epochs:
+                loggers.pictures(progress, model.get_current_visuals, last=True)
+            if finished == epochs or finished % opt.save_epoch_freq == 0:
+                checkpoints.save(model, progress, "latest", str(finished))
+    print(f"done: {epochs} epochs, saved in {run_folder(opt)}")
+
+
+def continue_run(opt, checkpoints: Checkpoints, model, progress: Progress) -> None:
+    """Go on from the state file, or from weights alone if there is none or others were asked for."""
+    label = f"iter_{opt.load_iter}" if opt.load_iter else opt.epoch
+    if label == "latest" and checkpoints.has_state():
+        checkpoints.resume(model, progress)
+        print(f"continuing at epoch {progress.epoch}, {progress.images} pictures into it")
+    else:
+        checkpoints.load_weights(model, label)
+        print(f"starting from the weights `{label}` with fresh optimisers, at epoch {progress.epoch}")
+
+
+def plan(opt, model, epoch_images: int, epochs: int) -> str:
+    """What is about to happen, in a few lines."""
+    sizes = ", ".join(
+        f"{name} {sum(w.numel() for w in net.parameters()) / 1e6:.2f} M" for name, net in model.networks.items()
+    )
+    lines = [
+        f"run: {opt.name} in {run_folder(opt)}",
+        f"model: {opt.model}; weights: {sizes}",
+        f"data: {opt.dataroot}, {epoch_images} pictures an epoch at {opt.fineSizeH}x{opt.fineSizeW}, "
+        f"batch {opt.batch_size}, {epochs} epochs",
+    ]
+    return "\n".join(lines + [str(net) for net in model.networks.values() if opt.verbose])
+
+
+def create_loggers(opt, progress: Progress, epoch_images: int, epochs: int) -> Loggers:
+    """The console, and whichever of page and dashboard the options ask for."""
+    folder = run_folder(opt)
+    loggers = [Console(folder, progress, epoch_images, epochs)]
+    if not opt.no_html:
+        loggers.append(TrainingPage(folder, opt.name, opt.update_html_freq, opt.display_winsize))
+    if opt.display_id > 0:
+        loggers.append(
+            VisdomLogger(
+                server=opt.display_server,
+                port=opt.display_port,
+                env=opt.display_env,
+                display_id=opt.display_id,
+                ncols=opt.display_ncols,
+                name=opt.name,
+                freq=opt.display_freq,
+            )
+        )
+    return Loggers(loggers)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,35 @@
+"""Errors of the user: one clear line and exit code 2, no traceback."""
+
+import difflib
+import functools
+import sys
+from collections.abc import Callable, Iterable
+
+
+class UserError(Exception):
+    """Something only the user can mend; the text names the file or flag, the value and the remedy."""
+
+
+def command(main: Callable) -> Callable:
+    """Wrap a command's `main`: a UserError ends it with exit code 2."""
+
+    @functools.wraps(main)
+    def run(*args, **kwargs):
+        try:
+            return main(*args, **kwargs)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            raise SystemExit(130) from None
+
+    return run
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The known words, the nearest first: `; did you mean X? Known: …`."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{hint}Known: {', '.join(known) or 'none'}"

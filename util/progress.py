@@ -1,0 +1,77 @@
+"""Where a run stands, counted in pictures."""
+
+import time
+from dataclasses import asdict, dataclass, fields
+
+
+@dataclass
+class Progress:
+    """Counters of a run; they travel in its state file.
+
+    epoch    number of the current epoch, from 1
+    batches  batches of it that are done
+    images   pictures per domain of it that are done
+    total    pictures per domain in all epochs
+    step     pictures of the last batch
+    """
+
+    epoch: int = 1
+    batches: int = 0
+    images: int = 0
+    total: int = 0
+    step: int = 0
+
+    def advance(self, images: int) -> None:
+        """Count one batch."""
+        self.batches += 1
+        self.images += images
+        self.total += images
+        self.step = images
+
+    def end_epoch(self) -> None:
+        self.epoch += 1
+        self.batches = self.images = 0
+
+    def due(self, every: int) -> bool:
+        """Whether the last batch passed a multiple of `every` pictures, whatever the batch size."""
+        return self.total // every > (self.total - self.step) // every
+
+    def state_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        for field in fields(self):
+            setattr(self, field.name, state[field.name])
+
+
+class StepTimer:
+    """Seconds per picture spent computing and waiting for data, since they were last asked for."""
+
+    def __init__(self):
+        self.waited = self.worked = 0.0
+        self.images = 0
+        self.mark = time.perf_counter()
+
+    def data_ready(self) -> None:
+        self.waited += self._lap()
+
+    def step_done(self, images: int) -> None:
+        self.worked += self._lap()
+        self.images += images
+
+    def read(self) -> dict[str, float]:
+        """`time` and `data` in seconds per picture, `images_per_s`; starts anew."""
+        images = max(self.images, 1)
+        seconds = max(self.worked + self.waited, 1e-9)
+        result = {
+            "time": self.worked / images,
+            "data": self.waited / images,
+            "images_per_s": self.images / seconds,
+        }
+        self.waited = self.worked = 0.0
+        self.images = 0
+        return result
+
+    def _lap(self) -> float:
+        before, self.mark = self.mark, time.perf_counter()
+        return self.mark - before

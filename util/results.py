@@ -1,0 +1,101 @@
+"""What `test.py` leaves behind: pictures, instance masks, a page, and scores where there are any."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from data.scene import Scene
+from util.files import write_text
+from util.html import Page
+from util.images import save_png, to_pixels
+from util.loggers import rows_of
+
+COLUMNS = {  # scores as the page and the terminal call them
+    "mask_shape_success": "mask shape success",
+    "image_mask_iou": "image-mask IoU",
+    "background_l1": "background L1 (of 255)",
+}
+
+
+class Results:
+    """The folder `results/NAME/PHASE_EPOCH`, filled picture by picture."""
+
+    def __init__(self, folder: Path, opt):
+        self.folder = folder
+        self.opt = opt
+        self.sections: list[tuple[str, dict[str, str], str]] = []
+        self.natural_width = 0
+        self.bar: tqdm | None = None
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+
+    def add(self, real: Scene, fake: Scene, visuals: Mapping[str, Tensor], target: str) -> None:
+        """Write one batch: every visual and every translated instance's mask."""
+        for i, name in enumerate(real.names):
+            files = {}
+            for visual, batch in visuals.items():
+                files[visual] = f"images/{name}_{visual}.png"
+                save_png(to_pixels(batch[i]), self.folder / files[visual], self.opt.aspect_ratio)
+            for slot, number in enumerate(real.numbers[i]):
+                mask = torch.where(fake.masks[i, slot] > 0, 1.0, -1.0)[None]
+                path = self.folder / "images" / f"{name}_fake_{target}_mask_{number}.png"
+                save_png(to_pixels(mask), path)
+            count = len(real.numbers[i])
+            self.sections.append((name, files, f"{count} instance{'s' * (count != 1)}"))
+            self.natural_width = max(self.natural_width, real.image.shape[-1])
+
+    def report(self, letter: str, done: int, count: int, available: int) -> None:
+        """A progress bar, or on no terminal one line per domain."""
+        if self.bar is None:
+            self.bar = tqdm(total=count, unit="img", desc=f"domain {letter}", disable=not sys.stderr.isatty())
+        self.bar.update(done - self.bar.n)
+        if done >= count:
+            self.bar.close()
+            self.bar = None
+            print(f"domain {letter}: translated {count} of {available} pictures")
+
+    def write(self, scores) -> None:
+        """Write the page, and `metrics.json` and `metrics_detail.json` if there are scores."""
+        opt = self.opt
+        title = f"{opt.name}: {opt.phase}, epoch {opt.epoch}"
+        about = [
+            f"Model {opt.model}, data {opt.dataroot}. Each row: the picture, its translation, and its "
+            "translation back; below, the union of the instance masks."
+        ]
+        page = Page(title, about, opt.display_winsize)
+        summary = scores.summary()
+        if summary:
+            write_text(self.folder / "metrics.json", json.dumps(summary, indent=1) + "\n")
+            write_text(self.folder / "metrics_detail.json", json.dumps(scores.detail(), indent=1) + "\n")
+            header, rows = table(summary, scores.intervals())
+            page.add_table(header, rows)
+            print(aligned([header, *rows]))
+        for name, files, note in self.sections:
+            page.add_section(name, rows_of(list(files), files), note, self.natural_width)
+        page.write(self.folder / "index.html")
+        print(f"page: {(self.folder / 'index.html').resolve()}")
+
+
+def table(summary: Mapping, intervals: Mapping) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the scores, with their 95 per cent intervals."""
+    rows = []
+    for direction, values in summary.items():
+        row = [direction]
+        for name in COLUMNS:
+            low, high = intervals[direction][name]
+            digits = 1 if values[name] > 2 or high > 2 else 3
+            row.append(f"{values[name]:.{digits}f}  ({low:.{digits}f} to {high:.{digits}f})")
+        rows.append(row)
+    return ["mean (95 % interval)", *COLUMNS.values()], rows
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """A table for the terminal."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -1,0 +1,84 @@
+"""The visdom dashboard: never in the way of a step, silent when there is no server."""
+
+import contextlib
+import io
+import logging
+import queue
+import threading
+import urllib.request
+
+from util.images import to_pixels
+from util.loggers import Logger
+
+PATIENCE = 1.0  # seconds that a server has to answer, and that closing waits for what is queued
+
+
+class VisdomLogger(Logger):
+    """Sends losses and pictures from a thread of its own; drops what a slow server cannot take.
+
+    The server is asked with a plain HTTP request first: visdom's own client can wait for ever.
+    """
+
+    def __init__(self, *, server: str, port: int, env: str, display_id: int, ncols: int, name: str, freq: int):
+        self.url = f"{server}:{port}"
+        self.picture_freq = freq
+        self.display_id = display_id
+        self.ncols = ncols
+        self.name = name
+        self.options = {"server": server, "port": port, "env": env, "raise_exceptions": True}
+        self.queue: queue.Queue = queue.Queue(maxsize=8)
+        self.curves: dict[str, list] = {"x": [], "y": [], "names": []}
+        self.thread = threading.Thread(target=self._work, daemon=True, name="visdom")
+        self.thread.start()
+
+    def losses(self, progress, losses, timing) -> None:
+        self._put(("losses", progress.total, dict(losses)))
+
+    def pictures(self, progress, visuals) -> None:
+        pixels = {name: to_pixels(batch[0]) for name, batch in visuals.items()} if self.thread.is_alive() else {}
+        self._put(("pictures", progress.total, pixels))
+
+    def close(self) -> None:
+        self._put(None)
+        self.thread.join(timeout=PATIENCE)
+
+    def _put(self, message) -> None:
+        if self.thread.is_alive():
+            with contextlib.suppress(queue.Full):
+                self.queue.put_nowait(message)
+
+    def _work(self) -> None:
+        try:
+            client = self._connect()
+            while message := self.queue.get():
+                kind, total, content = message
+                getattr(self, f"_send_{kind}")(client, total, content)
+        except Exception as error:  # whatever a dashboard does, the run goes on without it
+            print(f"note: no visdom at {self.url} ({type(error).__name__}); the logs and the page go on "
+                  "(start one with `python -m visdom.server`, or --display_id 0 to be silent)", flush=True)
+
+    def _connect(self):
+        urllib.request.urlopen(self.url, timeout=PATIENCE).close()
+        logging.getLogger("visdom").setLevel(logging.CRITICAL)
+        logging.getLogger("websocket").setLevel(logging.CRITICAL)
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            import visdom
+
+            return visdom.Visdom(**self.options, use_incoming_socket=False)
+
+    def _send_losses(self, client, total: int, losses: dict) -> None:
+        curves = self.curves
+        curves["names"] = curves["names"] or list(losses)
+        curves["x"].append(total)
+        curves["y"].append([losses.get(name, float("nan")) for name in curves["names"]])
+        client.line(
+            X=curves["x"],
+            Y=curves["y"],
+            win=self.display_id,
+            opts={"title": f"{self.name} loss", "legend": curves["names"], "xlabel": "pictures"},
+        )
+
+    def _send_pictures(self, client, total: int, pixels: dict) -> None:
+        for place, (name, picture) in enumerate(pixels.items()):
+            stacked = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
+            client.image(stacked, win=self.display_id + 1 + place, opts={"title": name})
