@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Translate pictures with a trained model: `python test.py --dataroot datasets/shapes --name shapes`."""
+"""Translate pictures: `python test.py --dataroot datasets/shapes --name shapes`. See `--help`."""
 
 import sys
 from pathlib import Path
@@ -58,8 +58,14 @@ def translate(model, batch: Scene, source: str, target: str) -> tuple[Scene, Sce
     height, width = batch.image.shape[-2:]
     model.set_input({source: pad_scene(batch)})
     visuals = model.get_current_visuals()
-    fake = model.fake[target].map(lambda t: t[..., :height, :width].cpu() if t.dim() == 4 else t.cpu())
-    return batch, fake, {name: picture[..., :height, :width].cpu() for name, picture in visuals.items()}
+    fake = model.fake[target].map(
+        lambda t: t[..., :height, :width].cpu() if t.dim() == 4 else t.cpu()
+    )
+    return (
+        batch,
+        fake,
+        {name: picture[..., :height, :width].cpu() for name, picture in visuals.items()},
+    )
 
 
 def fit_to_weights(opt, checkpoints: Checkpoints, label: str) -> None:
@@ -68,8 +74,10 @@ def fit_to_weights(opt, checkpoints: Checkpoints, label: str) -> None:
     chosen = {name: value for name, value in found.items() if name not in opt.typed}
     for name, value in chosen.items():
         setattr(opt, name, value)
-    print("no options saved with these weights; read from them: "
-          + ", ".join(f"{name} {value}" for name, value in chosen.items()))
+    print(
+        "no options saved with these weights; read from them: "
+        + ", ".join(f"{name} {value}" for name, value in chosen.items())
+    )
 
 
 if __name__ == "__main__":

@@ -72,26 +72,29 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def continue_run(opt, checkpoints: Checkpoints, model, progress: Progress) -> None:
-    """Go on from the state file, or from weights alone if there is none or others were asked for."""
+    """Go on from the state file, or from weights alone where others were asked for."""
     label = f"iter_{opt.load_iter}" if opt.load_iter else opt.epoch
     if label == "latest" and checkpoints.has_state():
         checkpoints.resume(model, progress)
         print(f"continuing at epoch {progress.epoch}, {progress.images} pictures into it")
     else:
         checkpoints.load_weights(model, label)
-        print(f"starting from the weights `{label}` with fresh optimisers, at epoch {progress.epoch}")
+        print(
+            f"starting from the weights `{label}` with fresh optimisers, at epoch {progress.epoch}"
+        )
 
 
 def plan(opt, model, epoch_images: int, epochs: int) -> str:
     """What is about to happen, in a few lines."""
     sizes = ", ".join(
-        f"{name} {sum(w.numel() for w in net.parameters()) / 1e6:.2f} M" for name, net in model.networks.items()
+        f"{name} {sum(w.numel() for w in net.parameters()) / 1e6:.2f} M"
+        for name, net in model.networks.items()
     )
     lines = [
         f"run: {opt.name} in {run_folder(opt)}",
         f"model: {opt.model}; weights: {sizes}",
-        f"data: {opt.dataroot}, {epoch_images} pictures an epoch at {opt.fineSizeH}x{opt.fineSizeW}, "
-        f"batch {opt.batch_size}, {epochs} epochs",
+        f"data: {opt.dataroot}, {epoch_images} pictures an epoch, "
+        f"{opt.fineSizeH}x{opt.fineSizeW} (HxW), batch {opt.batch_size}, {epochs} epochs",
     ]
     return "\n".join(lines + [str(net) for net in model.networks.values() if opt.verbose])
 

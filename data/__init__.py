@@ -1,4 +1,4 @@
-"""Datasets, found by name: a new one is a file `data/NAME_dataset.py` with a subclass of BaseDataset."""
+"""Datasets, found by name: a new one is `data/NAME_dataset.py` with a subclass of BaseDataset."""
 
 from util.registry import find_class, names_in
 

@@ -12,7 +12,7 @@ from data.scene import Scene
 
 @dataclass(frozen=True)
 class Draw:
-    """What a sample depends on, with the seed: the epoch, its place in it and the index of A's picture.
+    """What a sample depends on besides the seed: epoch, place in it, index of A's picture.
 
     It travels to the loader's workers, who keep no state: any number of them, and a run resumed in
     the middle of an epoch, see the same samples.

@@ -27,7 +27,9 @@ class EpochSampler(Sampler):
     def __iter__(self) -> Iterator[list[Draw]]:
         order = list(range(self.length))
         if self.shuffle:
-            order = torch.randperm(self.length, generator=generator_for(self.seed, self.epoch)).tolist()
+            order = torch.randperm(
+                self.length, generator=generator_for(self.seed, self.epoch)
+            ).tolist()
         draws = [Draw(self.epoch, position, index) for position, index in enumerate(order)]
         for start in range(self.skip * self.batch_size, self.length, self.batch_size):
             yield draws[start : start + self.batch_size]
@@ -62,7 +64,7 @@ class SceneLoader:
 
 
 class Guarded(torch.utils.data.Dataset):
-    """A dataset whose UserErrors come back as values: raised in a worker they would become a traceback."""
+    """A dataset whose UserErrors are returned: raised in a worker they would be a traceback."""
 
     def __init__(self, dataset: BaseDataset):
         self.dataset = dataset
@@ -87,7 +89,8 @@ def collate(samples: list) -> dict[str, Scene] | UserError:
         odd = [scene for scene in scenes if scene.image.shape != scenes[0].image.shape]
         if odd:
             return UserError(
-                f"{scenes[0].names[0]} and {odd[0].names[0]} have different sizes and cannot share a batch: "
+                f"{scenes[0].names[0]} and {odd[0].names[0]} have different sizes and cannot "
+                "share a batch: "
                 "use --batch_size 1 or --resize_or_crop resize_and_crop"
             )
     return {domain: Scene.cat(scenes) for domain, scenes in batch.items()}

@@ -1,4 +1,4 @@
-"""Pictures and their instance masks on disk: `{phase}{domain}/STEM.png`, `{phase}{domain}_seg/STEM_I.png`."""
+"""Pictures and masks on disk: `{phase}{domain}/STEM.png`, `{phase}{domain}_seg/STEM_0.png`, …"""
 
 import re
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ def find_scenes(root: Path, phase: str, domain: str, with_masks: bool) -> list[S
     if not folder.is_dir():
         there = sorted(p.name[:-1] for p in root.glob(f"*{domain}") if p.is_dir())
         raise UserError(
-            f"{folder}: there is no such folder; phases of domain {domain} there: {', '.join(there) or 'none'} "
-            "(see --dataroot and --phase)"
+            f"{folder}: there is no such folder; phases of domain {domain} there: "
+            f"{', '.join(there) or 'none'} (see --dataroot and --phase)"
         )
     images = list_pictures(folder)
     if not images:
@@ -59,9 +59,11 @@ def list_pictures(folder: Path) -> dict[str, Path]:
 
 
 def find_masks(folder: Path) -> dict[str, list[tuple[int, Path]]]:
-    """Masks by the stem of their picture, each with its number: `STEM_12.png` is (12, path) of STEM."""
+    """Masks by their picture's stem, each with its number: `STEM_12.png` is (12, path)."""
     if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such folder; it should hold the masks, STEM_0.png, …")
+        raise UserError(
+            f"{folder}: there is no such folder; it should hold the masks, STEM_0.png, …"
+        )
     masks: dict[str, list[tuple[int, Path]]] = {}
     for stem, path in list_pictures(folder).items():
         if match := re.fullmatch(r"(.+)_(\d+)", stem):
@@ -70,31 +72,36 @@ def find_masks(folder: Path) -> dict[str, list[tuple[int, Path]]]:
 
 
 def apply_policy(scenes: list[SceneFiles], policy: str, where: str) -> tuple[list[SceneFiles], str]:
-    """What `--no_mask` says of pictures without a mask; returns the pictures and a line to print, or ''."""
+    """Apply `--no_mask` to pictures without a mask; returns the rest and a line to print, or ''."""
     bare = [scene for scene in scenes if not scene.masks]
     if not bare:
         return scenes, ""
-    first = f"{len(bare)} of {len(scenes)} pictures in {where} have no mask, {bare[0].image.name} first"
+    first = (
+        f"{len(bare)} of {len(scenes)} pictures in {where} have no mask, {bare[0].image.name} first"
+    )
     if policy == "error":
         raise UserError(f"{first}; add masks, or let --no_mask skip or keep them")
     if policy == "keep":
         return scenes, f"{first}; kept, they come out unchanged"
     kept = [scene for scene in scenes if scene.masks]
     if not kept:
-        raise UserError(f"{where}: none of its {len(scenes)} pictures has a mask named like "
-                        f"{bare[0].image.stem}_0.png in {where}_seg")
+        raise UserError(
+            f"{where}: none of its {len(scenes)} pictures has a mask named like "
+            f"{bare[0].image.stem}_0.png in {where}_seg"
+        )
     return kept, f"{first}; skipped (see --no_mask)"
 
 
 def check_sizes(scenes: list[SceneFiles]) -> None:
-    """Read the headers of all files; raises UserError for a mask of another size than its picture."""
+    """Read all headers; raises UserError for a mask of another size than its picture."""
     for scene in scenes:
         size = picture_size(scene.image)
         for path in scene.masks:
             if picture_size(path) != size:
                 h, w = picture_size(path)
                 raise UserError(
-                    f"{path} is {h}x{w} (height x width) and its picture {scene.image} is {size[0]}x{size[1]}: "
+                    f"{path} is {h}x{w} (height x width) and its picture {scene.image} is "
+                    f"{size[0]}x{size[1]}: "
                     "make the mask anew from the picture"
                 )
 
@@ -110,7 +117,9 @@ def open_picture(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error_text(error)}): replace or remove it") from None
+        raise UserError(
+            f"{path} cannot be read ({error_text(error)}): replace or remove it"
+        ) from None
 
 
 def decode(path: Path) -> Image.Image:
@@ -119,7 +128,9 @@ def decode(path: Path) -> Image.Image:
         with Image.open(path) as picture:
             return ImageOps.exif_transpose(picture)
     except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all three for broken files
-        raise UserError(f"{path} cannot be read ({error_text(error)}): replace or remove it") from None
+        raise UserError(
+            f"{path} cannot be read ({error_text(error)}): replace or remove it"
+        ) from None
 
 
 def error_text(error: Exception) -> str:
@@ -127,16 +138,18 @@ def error_text(error: Exception) -> str:
 
 
 def read_image(path: Path, channels: int) -> Tensor:
-    """A picture of any kind as uint8 [3 or 1, H, W]; of 16 bits the upper 8 are kept, alpha is dropped."""
+    """Any picture as uint8 [3 or 1, H, W]; of 16 bits the upper 8 are kept, alpha is dropped."""
     picture = to_eight_bits(decode(path))
     if picture.mode == "P":  # through RGBA, so that a palette's transparency does no harm
         picture = picture.convert("RGBA")
     pixels = np.array(picture.convert("RGB" if channels == 3 else "L"))
-    return torch.from_numpy(pixels.reshape(*pixels.shape[:2], channels)).permute(2, 0, 1).contiguous()
+    return (
+        torch.from_numpy(pixels.reshape(*pixels.shape[:2], channels)).permute(2, 0, 1).contiguous()
+    )
 
 
 def read_mask(path: Path) -> Tensor:
-    """A mask of any kind as uint8 [H, W], its brightest channel: palette colours count as they look."""
+    """Any mask as uint8 [H, W], its brightest channel: palette colours count as they look."""
     picture = to_eight_bits(decode(path))
     if picture.mode in ("1", "L"):
         return torch.from_numpy(np.array(picture.convert("L")))
@@ -156,5 +169,7 @@ def read_masks(paths: tuple[Path, ...], size: tuple[int, int]) -> Tensor:
     masks = [read_mask(path) for path in paths]
     for path, mask in zip(paths, masks, strict=True):
         if tuple(mask.shape) != size:
-            raise UserError(f"{path} is {mask.shape[0]}x{mask.shape[1]} and its picture {size[0]}x{size[1]}")
+            raise UserError(
+                f"{path} is {mask.shape[0]}x{mask.shape[1]} and its picture {size[0]}x{size[1]}"
+            )
     return torch.stack(masks) if masks else torch.empty(0, *size, dtype=torch.uint8)

@@ -46,7 +46,7 @@ class Geometry:
 def draw_geometry(
     size: tuple[int, int], how: Preprocessing, generator: torch.Generator, name: str
 ) -> Geometry:
-    """The geometry of a picture of this (height, width); `name` is for the error if it is too small."""
+    """The geometry of a picture of this (height, width); `name` is for the error message."""
     height, width = size
     if how.mode == "resize_and_crop":
         height, width = how.load_size
@@ -60,7 +60,8 @@ def draw_geometry(
     slack = (height - target[0], width - target[1])
     if min(slack) < 0:
         raise UserError(
-            f"{name}: {height}x{width} (height x width) is smaller than the crop of {target[0]}x{target[1]}: "
+            f"{name}: {height}x{width} (height x width) is smaller than the crop of "
+            f"{target[0]}x{target[1]}: "
             "lower --fineSizeH and --fineSizeW or use --resize_or_crop resize_and_crop"
         )
     top, left = (s // 2 for s in slack)
@@ -97,7 +98,7 @@ def order_instances(
 
 
 def make_scene(image: Tensor, masks: Tensor, name: str, numbers: tuple[int, ...]) -> Scene:
-    """A scene of one from an image [C, H, W] and its masks [N, H, W]; without any, one absent mask."""
+    """A scene of one from an image [C, H, W] and masks [N, H, W]; without any, one absent mask."""
     present = torch.ones(1, len(masks), dtype=torch.bool)
     return Scene(image[None], masks[None], present, [name], [numbers]).padded(1)
 
@@ -110,7 +111,7 @@ def pad_scene(scene: Scene, multiple: int = 4, least: int = 24) -> Scene:
 
 
 def reflect(pixels: Tensor, amount: int, dim: int) -> Tensor:
-    """`amount` more rows or columns by reflection; repeated where the picture is smaller than that."""
+    """`amount` more rows or columns by reflection, repeated where the picture is too small."""
     while amount > 0:
         step = min(amount, max(pixels.shape[dim] - 1, 1))
         mode = "reflect" if pixels.shape[dim] > 1 else "replicate"

@@ -86,7 +86,9 @@ class UnalignedDataset(BaseDataset):
         counts = []
         for domain, scenes in self.scenes.items():
             for files in scenes:
-                read_masks(files.masks, tuple(read_image(files.image, self.opt.input_nc).shape[-2:]))
+                read_masks(
+                    files.masks, tuple(read_image(files.image, self.opt.input_nc).shape[-2:])
+                )
             instances = sum(len(files.masks) for files in scenes)
             counts.append(f"{domain}: {len(scenes)} pictures with {instances} masks")
         return "; ".join(counts)
@@ -106,4 +108,3 @@ class DomainScenes(Sequence):
     def __getitem__(self, index: int) -> Scene:
         generator = generator_for(self.dataset.seed, "AB".index(self.letter), index)
         return self.dataset.read(self.files[index], generator)
-

@@ -15,7 +15,9 @@ class UnalignedSegDataset(UnalignedDataset):
     @staticmethod
     def modify_commandline_options(parser, is_train: bool):
         group = parser.group("instances")
-        group.add_argument("--ins_max", type=int, default=4, help="instances kept per picture, the largest")
+        group.add_argument(
+            "--ins_max", type=int, default=4, help="instances kept per picture, the largest"
+        )
         group.add_argument(
             "--set_order",
             choices=("decreasing", "random"),

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Draw the shapes dataset: domain A disks, domain B upright triangles, several per picture.
 
-Small enough to train on a laptop, and drawn, so that a translation can be measured exactly: the true
+Small enough to train on a laptop, and drawn, so that a translation can be measured exactly: the
+true
 geometry (`{phase}{A,B}_geometry.json`) and the clean backgrounds (`{phase}{A,B}_background/`) lie
 beside the usual folders. The same arguments give the same bytes.
 
@@ -25,7 +26,9 @@ BACKGROUND = (60, 200)
 TEXTURE_STD = 10.0
 RADIUS = (0.13, 0.22)  # of the disk with the same area, as a share of the picture's side
 MAX_COVERED = 0.6  # share of an instance that later ones may hide
-TRIANGLE_RADIUS = (4 * np.pi / (3 * np.sqrt(3))) ** 0.5  # circumradius of the triangle of a unit disk's area
+TRIANGLE_RADIUS = (
+    4 * np.pi / (3 * np.sqrt(3))
+) ** 0.5  # circumradius of the triangle of a unit disk's area
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -49,7 +52,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=64, help="side of the pictures in pixels")
     parser.add_argument("--train", type=int, default=400, help="training pictures per domain")
     parser.add_argument("--test", type=int, default=50, help="test pictures per domain")
-    parser.add_argument("--max_instances", type=int, default=2, help="shapes per picture: 1 to this many")
+    parser.add_argument(
+        "--max_instances", type=int, default=2, help="shapes per picture: 1 to this many"
+    )
     parser.add_argument(
         "--palette",
         choices=("domain", "shared"),
@@ -60,7 +65,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     for flag, least in (("size", 24), ("train", 1), ("test", 1), ("max_instances", 1), ("seed", 0)):
         if getattr(args, flag) < least:
-            print(f"error: --{flag} {getattr(args, flag)} is too small: at least {least}", file=sys.stderr)
+            print(
+                f"error: --{flag} {getattr(args, flag)} is too small: at least {least}",
+                file=sys.stderr,
+            )
             raise SystemExit(2)
     return args
 
@@ -78,19 +86,25 @@ def write_domain(root: Path, phase: str, domain: str, count: int, args, rng) -> 
         Image.fromarray(picture).save(folders[""] / f"{stem}.png")
         Image.fromarray(background).save(folders["_background"] / f"{stem}.png")
         for number, mask in enumerate(masks):
-            Image.fromarray(mask.astype(np.uint8) * 255).save(folders["_seg"] / f"{stem}_{number}.png")
+            Image.fromarray(mask.astype(np.uint8) * 255).save(
+                folders["_seg"] / f"{stem}_{number}.png"
+            )
         geometry[stem] = facts
     (root / f"{phase}{domain}_geometry.json").write_text(json.dumps(geometry, indent=1) + "\n")
 
 
-def draw_picture(domain: str, args, rng) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[dict]]:
-    """A picture, its clean background (both uint8 [H, W, 3]), the whole masks (bool) and the geometry."""
+def draw_picture(
+    domain: str, args, rng
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[dict]]:
+    """A picture and its clean background (uint8 [H, W, 3]), whole masks (bool) and geometry."""
     background = draw_background(args.size, rng)
     picture, masks, facts = background.copy(), [], []
     for shape in place_shapes(domain, args, rng):
         distance = signed_distance(shape, args.size)
         coverage = np.clip(0.5 - distance, 0, 1)[..., None]
-        depth = np.clip(-distance / shape["radius"] / 0.8, 0, 1)[..., None]  # 0 at the rim, 1 in the middle
+        depth = np.clip(-distance / shape["radius"] / 0.8, 0, 1)[
+            ..., None
+        ]  # 0 at the rim, 1 in the middle
         rim, middle = np.array(shape["rim_color"]), np.array(shape["middle_color"])
         picture = picture * (1 - coverage) + (rim * (1 - depth) + middle * depth) * coverage
         masks.append(coverage[..., 0] > 0.5)
@@ -99,7 +113,7 @@ def draw_picture(domain: str, args, rng) -> tuple[np.ndarray, np.ndarray, list[n
 
 
 def draw_background(size: int, rng) -> np.ndarray:
-    """A colour uniform over BACKGROUND in each channel, with a smooth grey texture: float [H, W, 3]."""
+    """A colour, uniform over BACKGROUND, with a smooth grey texture: float [H, W, 3]."""
     color = rng.uniform(*BACKGROUND, size=3)
     coarse = Image.fromarray(rng.standard_normal((9, 9)).astype(np.float32))
     texture = np.asarray(coarse.resize((size, size), Image.BICUBIC))
@@ -107,7 +121,7 @@ def draw_background(size: int, rng) -> np.ndarray:
 
 
 def place_shapes(domain: str, args, rng) -> list[dict]:
-    """1 to max_instances shapes inside the picture, none hidden by later ones for more than MAX_COVERED."""
+    """1 to max_instances shapes inside the picture, each at most MAX_COVERED hidden by another."""
     shapes: list[dict] = []
     for _ in range(rng.integers(1, args.max_instances, endpoint=True)):
         for _ in range(100):
@@ -157,7 +171,9 @@ def signed_distance(shape: dict, size: int) -> np.ndarray:
         return np.hypot(dx, dy) - shape["radius"]
     inradius = shape["radius"] * TRIANGLE_RADIUS / 2
     slope = np.sqrt(3) / 2
-    sides = np.stack([dy, slope * dx - dy / 2, -slope * dx - dy / 2])  # along the three outward normals
+    sides = np.stack(
+        [dy, slope * dx - dy / 2, -slope * dx - dy / 2]
+    )  # along the three outward normals
     return sides.max(0) - inradius
 
 

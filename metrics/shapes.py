@@ -43,7 +43,7 @@ def box_iou(mask: np.ndarray, other: np.ndarray) -> float:
 
 
 def ideal_shape(mask: np.ndarray, shape: str) -> np.ndarray:
-    """The disk or upright equilateral triangle with the area and the centroid of `mask`, clipped to it."""
+    """The disk or upright equilateral triangle with the area and centroid of `mask`, [H, W]."""
     area = mask.sum()
     y, x = np.mgrid[: mask.shape[0], : mask.shape[1]]
     dy, dx = y - y[mask].mean(), x - x[mask].mean()
@@ -55,7 +55,7 @@ def ideal_shape(mask: np.ndarray, shape: str) -> np.ndarray:
 
 
 def shape_success(source: np.ndarray, translated: np.ndarray, shape: str) -> tuple[float, float]:
-    """IoU of one translated mask with its ideal shape, and of its bounding box with the source's."""
+    """IoU of a translated mask with its ideal shape, and of its box with the source's."""
     if not translated.any():
         return 0.0, 0.0
     return iou(translated, ideal_shape(translated, shape)), box_iou(translated, source)
@@ -75,7 +75,9 @@ def score_picture(
     image_mask_iou      what differs from the clean background against the union of translated masks
     background_l1       mean absolute change (0 to 255) outside source and translated masks
     """
-    matches = [shape_success(*pair, shape) for pair in zip(source_masks, translated_masks, strict=True)]
+    matches = [
+        shape_success(*pair, shape) for pair in zip(source_masks, translated_masks, strict=True)
+    ]
     changed = np.abs(translated_image.astype(int) - background).max(-1) > PIXEL_CHANGE
     outside = ~(source_masks.any(0) | translated_masks.any(0))
     change = np.abs(translated_image.astype(int) - source_image)[outside]
@@ -97,7 +99,7 @@ class Scores:
         self.pictures: dict[str, dict[str, dict]] = {}
 
     def add(self, real: Scene, fake: Scene, domain: str) -> None:
-        """Score a batch that was translated from `domain`; its real scene tells sizes and sources."""
+        """Score a batch that was translated from `domain`."""
         if not (self.root / f"{self.phase}{domain}_geometry.json").is_file():
             return
         direction = "AtoB" if domain == "A" else "BtoA"
@@ -130,14 +132,18 @@ class Scores:
     def summary(self) -> dict[str, dict[str, float]]:
         """The mean of each yardstick per direction."""
         return {
-            direction: {name: round(float(np.mean(self.values(direction, name))), 4) for name in YARDSTICKS}
+            direction: {
+                name: round(float(np.mean(self.values(direction, name))), 4) for name in YARDSTICKS
+            }
             for direction in self.pictures
         }
 
     def intervals(self) -> dict[str, dict[str, tuple[float, float]]]:
         """95 per cent bootstrap intervals of the means."""
         return {
-            direction: {name: bootstrap_interval(self.values(direction, name)) for name in YARDSTICKS}
+            direction: {
+                name: bootstrap_interval(self.values(direction, name)) for name in YARDSTICKS
+            }
             for direction in self.pictures
         }
 
@@ -147,7 +153,9 @@ class Scores:
             direction: {
                 "intervals_95": self.intervals()[direction],
                 "mask_shape_success_at": {
-                    str(threshold): float(np.mean(np.array(self.values(direction, "shape_iou")) >= threshold))
+                    str(threshold): float(
+                        np.mean(np.array(self.values(direction, "shape_iou")) >= threshold)
+                    )
                     for threshold in THRESHOLDS
                 },
                 "pictures": pictures,

@@ -1,4 +1,4 @@
-"""What every model of this project has: networks, optimisers, schedules, pools, and the contract."""
+"""What every model has: networks, optimisers, schedules, pools, and the contract."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -18,8 +18,8 @@ from util.image_pool import ImagePool
 class BaseModel(ABC):
     """The contract of the CycleGAN family. A model builds its networks in the constructor.
 
-    networks, optimizers, schedules and pools are dictionaries; what stands in them is trained, saved
-    and resumed without further ado. Gradients, losses and pictures live on `device`.
+    networks, optimizers, schedules and pools are dictionaries; what stands in them is trained,
+    saved and resumed without further ado. Gradients, losses and pictures live on `device`.
     """
 
     loss_names: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class BaseModel(ABC):
         """The batch's pictures by name, [B, 1 or 3, H, W] in [-1, 1]."""
 
     def get_current_losses(self) -> dict[str, float]:
-        """The losses of the last step as numbers, in the order of `loss_names`; waits for the device."""
+        """The last step's losses, in the order of `loss_names`; waits for the device."""
         return {name: float(self.losses[name]) for name in self.loss_names if name in self.losses}
 
     # ---- what a constructor uses
@@ -73,7 +73,12 @@ class BaseModel(ABC):
 
     def add_optimizer(self, kind: str, lr: float) -> None:
         """Adam over all networks named `kind`_…, and its learning rate's schedule."""
-        weights = [w for name, net in self.networks.items() if name.startswith(kind) for w in net.parameters()]
+        weights = [
+            w
+            for name, net in self.networks.items()
+            if name.startswith(kind)
+            for w in net.parameters()
+        ]
         self.optimizers[kind] = Adam(weights, lr=lr, betas=(self.opt.beta1, 0.999))
         self.schedules[kind] = build_schedule(self.optimizers[kind], self.opt)
 
@@ -129,7 +134,7 @@ class BaseModel(ABC):
             network.load_state_dict(from_official(dict(state), network))
 
     def architecture_difference(self, name: str, state: Mapping[str, Tensor]) -> str:
-        """The first tensor in which an official state differs from network `name`, in words, or ''."""
+        """The first tensor in which a state differs from network `name`, in words, or ''."""
         network = unwrap(self.networks[name])
         own = {key: tuple(value.shape) for key, value in network.state_dict().items()}
         given = from_official(dict(state), network)
@@ -146,7 +151,10 @@ class BaseModel(ABC):
         return {
             "networks": self.network_states(),
             "objective": self.objective.cpu(),
-            **{kind: {n: part.state_dict() for n, part in group.items()} for kind, group in parts.items()},
+            **{
+                kind: {n: part.state_dict() for n, part in group.items()}
+                for kind, group in parts.items()
+            },
         }
 
     def load_state_dict(self, state: Mapping) -> None:

@@ -16,10 +16,10 @@ from util.image_pool import ImagePool
 
 @dataclass(frozen=True)
 class Direction:
-    """One way of translating, source domain to target domain; the other way is the same with roles swapped.
+    """One way of translating; the other is the same type with the roles swapped.
 
-    letter is the suffix of its generator, its discriminator and its losses. The trap of the official
-    names: D_A, like G_A, belongs to the direction A -> B and so judges domain *B*.
+    letter is the suffix of its generator, its discriminator and its losses. The trap of the
+    official names: D_A, like G_A, belongs to the direction A -> B and so judges domain *B*.
     """
 
     source: str
@@ -51,7 +51,10 @@ class InstaGANModel(BaseModel):
     def modify_commandline_options(parser, is_train: bool):
         group = parser.add_argument_group("InstaGAN")
         group.add_argument(
-            "--ins_per", type=int, default=2, help="instances translated at once, the paper's mini-batch"
+            "--ins_per",
+            type=int,
+            default=2,
+            help="instances translated at once, the paper's mini-batch",
         )
         if is_train:
             for domain in "AB":
@@ -72,7 +75,7 @@ class InstaGANModel(BaseModel):
                 "--lambda_ctx",
                 type=float,
                 default=1.0,
-                help="weight of the context preserving loss (Eq. 6), a factor on lambda_A and lambda_B",
+                help="weight of the context loss (Eq. 6), a factor on lambda_A and lambda_B",
             )
         return parser
 
@@ -83,12 +86,17 @@ class InstaGANModel(BaseModel):
         self.reconstruction: dict[str, Scene] = {}
         self.groups: list[Group] = []
         self.annotated: dict[str, set[int]] = {}
-        self.networks = {f"G_{x}": self.parallel(build_generator(**generator_keywords(opt))) for x in "AB"}
+        self.networks = {
+            f"G_{x}": self.parallel(build_generator(**generator_keywords(opt))) for x in "AB"
+        }
         if self.is_train:
             self.networks |= {
-                f"D_{x}": self.parallel(build_discriminator(**discriminator_keywords(opt))) for x in "AB"
+                f"D_{x}": self.parallel(build_discriminator(**discriminator_keywords(opt)))
+                for x in "AB"
             }
-            self.pools = {f"fake_{x}": ImagePool(opt.pool_size, opt.seed + i) for i, x in enumerate("AB")}
+            self.pools = {
+                f"fake_{x}": ImagePool(opt.pool_size, opt.seed + i) for i, x in enumerate("AB")
+            }
             self.add_optimizer("G", opt.lr)
             self.add_optimizer("D", opt.lr_D)
         self.directions = {
@@ -112,7 +120,9 @@ class InstaGANModel(BaseModel):
         """Take a batch: one scene per domain to be translated, still on the CPU."""
         present = {domain: scene.present for domain, scene in scenes.items()}
         self.groups = plan_groups(present, self.opt.ins_max, self.opt.ins_per)
-        self.annotated = {d: {i for i, row in enumerate(p.tolist()) if any(row)} for d, p in present.items()}
+        self.annotated = {
+            d: {i for i, row in enumerate(p.tolist()) if any(row)} for d, p in present.items()
+        }
         self.real = {domain: scene.to(self.device) for domain, scene in scenes.items()}
 
     # ---- training
@@ -159,7 +169,8 @@ class InstaGANModel(BaseModel):
         images = iter(image.to(joined.image.dtype).split([len(scene) for scene in given]))
         sets = iter(masks.to(joined.masks.dtype).split([len(scene) for scene in given]))
         return [
-            scene and replace(scene, image=next(images), masks=next(sets)[:, : scene.masks.shape[1]])
+            scene
+            and replace(scene, image=next(images), masks=next(sets)[:, : scene.masks.shape[1]])
             for scene in scenes
         ]
 
@@ -179,7 +190,7 @@ class InstaGANModel(BaseModel):
         return {name: value.detach() for name, value in terms.items()}
 
     def generator_losses(self, direction: Direction, step: Step) -> dict[str, Tensor]:
-        """Eq. 3-6 of one direction: sums over its active samples over the size of the whole batch."""
+        """Eq. 3-6 of one direction: sums over its active samples by the whole batch's size."""
         moved, slots = step.translations[direction.source], step.group.slots
         scores = self.discriminate(direction.discriminator, step.samples[direction.source])
         weight, idt, ctx = direction.content_weight, self.opt.lambda_idt, self.opt.lambda_ctx
@@ -205,13 +216,15 @@ class InstaGANModel(BaseModel):
         return {name: value.detach() for name, value in terms.items()}
 
     def discriminator_loss(self, direction: Direction, fake: Scene, active: list[int]) -> Tensor:
-        """1/2 [(D(real) - 1)^2 + D(fake)^2] over the pairs whose fake is new; reals carry their full set."""
+        """1/2 [(D(real) - 1)^2 + D(fake)^2] over the active pairs; reals carry their full set."""
         pairs = [i for i in active if i in self.annotated[direction.target]]
         terms = []
         if pairs:
             real = self.real[direction.target].select(pairs)
             terms.append((self.discriminate(direction.discriminator, real), True))
-        new = [(one.image, one.masks, one.present) for one in fake.split()]  # plain tensors can be saved
+        new = [
+            (one.image, one.masks, one.present) for one in fake.split()
+        ]  # plain tensors can be saved
         past = Scene.cat([Scene(*one) for one in direction.pool.query(new)])
         terms.append((self.discriminate(direction.discriminator, past), False))
         losses = [adversarial_loss(*term, self.opt.gan_mode).sum() for term in terms]
@@ -234,11 +247,13 @@ class InstaGANModel(BaseModel):
             )
 
     def infer(self, generator: nn.Module, scene: Scene, domain: str) -> Scene:
-        """Sequential inference (Eq. 8): the scene translated, unchanged where it has no instance."""
+        """Sequential inference (Eq. 8); a picture without instances stays as it is."""
         groups = [replace(group, active={domain: group.active[domain]}) for group in self.groups]
         canvases = {domain: scene}
         for step in translate_in_groups(
-            lambda sources: {d: Translation(s, *self.generate(generator, s)) for d, s in sources.items()},
+            lambda sources: {
+                d: Translation(s, *self.generate(generator, s)) for d, s in sources.items()
+            },
             canvases,
             groups,
         ):
@@ -246,7 +261,7 @@ class InstaGANModel(BaseModel):
         return canvases[domain]
 
     def get_current_visuals(self) -> dict[str, Tensor]:
-        """The batch, its translation and its reconstruction: images and unions of masks in [-1, 1]."""
+        """The batch, its translation and reconstruction: images and unions of masks."""
         self.test()
         visuals = {}
         for domain in self.real:

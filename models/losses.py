@@ -23,10 +23,10 @@ def adversarial_loss(scores: Tensor, real: bool, mode: str = "lsgan") -> Tensor:
 
 
 def set_l1_loss(scene: Scene, other: Scene, slots: int) -> Tensor:
-    """L1 over the channels of image and masks together: the norm of Eq. 4 (cycle) and Eq. 5 (identity).
+    """L1 over the channels of image and masks together: Eq. 4 (cycle) and Eq. 5 (identity).
 
-    `slots` is the number of masks that the mean counts. It comes from the options and never from the
-    data, so that a picture with few instances weighs as much as the official code gives it.
+    `slots` is the number of masks that the mean counts. It comes from the options and never from
+    the data, so that a picture with few instances weighs as much as the official code gives it.
     """
     image = (scene.image - other.image).abs().sum((1, 2, 3))
     masks = (scene.masks - other.masks).abs().sum((1, 2, 3))

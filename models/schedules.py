@@ -9,8 +9,8 @@ POLICIES = ("lambda", "linear", "step", "plateau", "cosine")
 def build_schedule(optimizer: Optimizer, opt):
     """The schedule `--lr_policy` of an optimiser, advanced once per epoch.
 
-    lambda (linear is its name today): constant for `niter` epochs, then down to 0 over `niter_decay`
-    step:    times 0.1 every `lr_decay_iters` epochs
+    lambda (linear is its name today): constant for `niter` epochs, then down to 0 over
+    `niter_decay` step:    times 0.1 every `lr_decay_iters` epochs
     plateau: times 0.2 after 5 epochs in which the generators' mean loss did not fall by 1 per cent
     cosine:  from the full rate to 0 over `niter` epochs
     """
@@ -20,7 +20,9 @@ def build_schedule(optimizer: Optimizer, opt):
         return ReduceLROnPlateau(optimizer, mode="min", factor=0.2, threshold=0.01, patience=5)
     if opt.lr_policy == "cosine":
         return CosineAnnealingLR(optimizer, T_max=opt.niter, eta_min=0)
-    return LambdaLR(optimizer, lambda done: linear_decay(done + opt.epoch_count, opt.niter, opt.niter_decay))
+    return LambdaLR(
+        optimizer, lambda done: linear_decay(done + opt.epoch_count, opt.niter, opt.niter_decay)
+    )
 
 
 def linear_decay(epoch: int, niter: int, niter_decay: int) -> float:

@@ -30,8 +30,8 @@ class Group:
 def plan_groups(present: Mapping[str, Tensor], ins_max: int, ins_per: int) -> list[Group]:
     """Groups of `ins_per` instances, cut from `ins_max`, as long as any sample has one.
 
-    present maps each source domain to its scene's [B, N]. It should lie on the CPU: the plan decides
-    how many steps are taken, and asking a GPU would make it wait.
+    present maps each source domain to its scene's [B, N]. It should lie on the CPU: the plan
+    decides how many steps are taken, and asking a GPU would make it wait.
     """
     groups = []
     for start in range(0, ins_max, ins_per):
@@ -65,8 +65,8 @@ class Translation:
 class Step:
     """One group's translations, keyed by the source domain of their direction.
 
-    samples   (y_m, b_1:m): what the discriminator sees; the masks of earlier groups carry no gradient
-    canvases  the scenes with all masks up to this group translated
+    samples   (y_m, b_1:m): what the discriminator sees; the masks of earlier groups carry no
+    gradient canvases  the scenes with all masks up to this group translated
     """
 
     group: Group

@@ -20,7 +20,7 @@ OPTIONS_FILE = "options.json"
 
 
 class BaseOptions:
-    """Collects the flags of the command, of the model and of the dataset, and checks them together."""
+    """Collects the flags of command, model and dataset, and checks them together."""
 
     is_train = False
     description = ""
@@ -53,38 +53,60 @@ class BaseOptions:
         group.add_argument("--name", default="experiment_name", help="name of the run")
         group.add_argument("--suffix", default="", help="appended to --name, e.g. {model}_{netG}")
         group.add_argument("--checkpoints_dir", default="./checkpoints", help="where runs are kept")
-        group.add_argument("--model", default="insta_gan", help=f"one of: {', '.join(models.names())}")
-        group.add_argument("--epoch", "--which_epoch", default="latest", help="which saved weights to load")
-        group.add_argument("--load_iter", type=int, default=0, help="load iter_N instead of --epoch")
+        group.add_argument(
+            "--model", default="insta_gan", help=f"one of: {', '.join(models.names())}"
+        )
+        group.add_argument(
+            "--epoch", "--which_epoch", default="latest", help="which saved weights to load"
+        )
+        group.add_argument(
+            "--load_iter", type=int, default=0, help="load iter_N instead of --epoch"
+        )
         group.add_argument("--seed", type=int, default=0, help="everything random hangs on it")
         group.add_argument("--verbose", action="store_true", help="print the networks")
         group.add_argument(
-            "--dry_run", action="store_true", help="check options and data, print the plan, write nothing"
+            "--dry_run",
+            action="store_true",
+            help="check options and data, print the plan, write nothing",
         )
         self.add_data_arguments(parser.group("data"))
         self.add_network_arguments(parser.group("networks"))
         group = parser.group("device")
-        group.add_argument("--gpu_ids", default="auto", help="0 or 0,1,2; -1: CPU; auto: GPU 0 if there")
+        group.add_argument(
+            "--gpu_ids", default="auto", help="0 or 0,1,2; -1: CPU; auto: GPU 0 if there"
+        )
         group.add_argument(
             "--precision",
             choices=("fp32", "bf16", "auto"),
             default="fp32",
-            help="of the networks; losses and spectral norm stay in fp32; auto: the faster, by a short probe",
+            help="of the networks; losses stay in fp32; auto: the faster one, by a short probe",
         )
         group.add_argument(
-            "--num_threads", "--nThreads", type=int, help="loader processes (default: 4; on a CPU 0)"
+            "--num_threads",
+            "--nThreads",
+            type=int,
+            help="loader processes (default: 4; on a CPU 0)",
         )
 
     def add_data_arguments(self, group) -> None:
         group.add_argument(
             "--dataset_mode", default="unaligned_seg", help=f"one of: {', '.join(data.names())}"
         )
-        group.add_argument("--batch_size", "--batchSize", type=int, default=1, help="pictures per domain")
+        group.add_argument(
+            "--batch_size", "--batchSize", type=int, default=1, help="pictures per domain"
+        )
         for side in "HW":
             name = {"H": "height", "W": "width"}[side]
-            group.add_argument(f"--loadSize{side}", type=int, help=f"{name} to resize to (default 220)")
-            group.add_argument(f"--fineSize{side}", type=int, help=f"{name} to crop to (default 200)")
-        for flags, kind in ((("--load_size", "--loadSize"), "load"), (("--crop_size", "--fineSize"), "fine")):
+            group.add_argument(
+                f"--loadSize{side}", type=int, help=f"{name} to resize to (default 220)"
+            )
+            group.add_argument(
+                f"--fineSize{side}", type=int, help=f"{name} to crop to (default 200)"
+            )
+        for flags, kind in (
+            (("--load_size", "--loadSize"), "load"),
+            (("--crop_size", "--fineSize"), "fine"),
+        ):
             group.add_argument(
                 *flags,
                 type=int,
@@ -100,24 +122,46 @@ class BaseOptions:
             "--preprocess",
             choices=MODES,
             default="resize_and_crop",
-            help="scale_width: to loadSizeW, keeping the aspect; none: only rounded to multiples of 4",
+            help="scale_width: to loadSizeW, aspect kept; none: rounded to multiples of 4",
         )
         group.add_argument("--no_flip", action="store_true", help="no random horizontal flip")
-        group.add_argument("--serial_batches", action="store_true", help="pictures in order, not shuffled")
-        group.add_argument("--max_dataset_size", type=int, help="use this many pictures per domain at most")
-        group.add_argument("--display_winsize", type=int, default=256, help="picture width on the pages")
+        group.add_argument(
+            "--serial_batches", action="store_true", help="pictures in order, not shuffled"
+        )
+        group.add_argument(
+            "--max_dataset_size", type=int, help="use this many pictures per domain at most"
+        )
+        group.add_argument(
+            "--display_winsize", type=int, default=256, help="picture width on the pages"
+        )
 
     def add_network_arguments(self, group) -> None:
-        group.add_argument("--netG", choices=GENERATORS, default="set", help="basic: masks as channels")
-        group.add_argument("--netD", choices=DISCRIMINATORS, default="set", help="basic: masks as channels")
-        group.add_argument("--ngf", type=int, default=64, help="width of the generators' first layer")
-        group.add_argument("--ndf", type=int, default=64, help="width of the discriminators' first layer")
+        group.add_argument(
+            "--netG", choices=GENERATORS, default="set", help="basic: masks as channels"
+        )
+        group.add_argument(
+            "--netD", choices=DISCRIMINATORS, default="set", help="basic: masks as channels"
+        )
+        group.add_argument(
+            "--ngf", type=int, default=64, help="width of the generators' first layer"
+        )
+        group.add_argument(
+            "--ndf", type=int, default=64, help="width of the discriminators' first layer"
+        )
         group.add_argument("--n_blocks", type=int, default=9, help="residual blocks per encoder")
-        group.add_argument("--n_layers_D", type=int, default=3, help="strided layers of a discriminator")
+        group.add_argument(
+            "--n_layers_D", type=int, default=3, help="strided layers of a discriminator"
+        )
         group.add_argument("--norm", choices=NORMS, default="instance", help="normalisation layer")
-        group.add_argument("--input_nc", type=int, default=3, help="channels of A: 3 colour, 1 grey")
-        group.add_argument("--output_nc", type=int, default=3, help="channels of B: 3 colour, 1 grey")
-        group.add_argument("--init_type", choices=SCHEMES, default="normal", help="initialisation of G")
+        group.add_argument(
+            "--input_nc", type=int, default=3, help="channels of A: 3 colour, 1 grey"
+        )
+        group.add_argument(
+            "--output_nc", type=int, default=3, help="channels of B: 3 colour, 1 grey"
+        )
+        group.add_argument(
+            "--init_type", choices=SCHEMES, default="normal", help="initialisation of G"
+        )
         group.add_argument("--init_gain", type=float, default=0.02, help="its scale")
         group.add_argument(
             "--init_D",
@@ -154,19 +198,31 @@ class BaseOptions:
             yield "--dataroot is missing: name the dataset's folder"
         elif not Path(opt.dataroot).is_dir():
             yield f"--dataroot {opt.dataroot}: there is no such folder"
-        at_least_one = ("batch_size", "ngf", "ndf", "n_layers_D", "ins_per", "ins_max", "max_dataset_size")
+        at_least_one = (
+            "batch_size",
+            "ngf",
+            "ndf",
+            "n_layers_D",
+            "ins_per",
+            "ins_max",
+            "max_dataset_size",
+        )
         for flag in (*at_least_one, "n_blocks", "num_threads", "seed", "load_iter"):
             value, least = getattr(opt, flag, None), int(flag in at_least_one)
             if value is not None and value < least:
                 yield f"--{flag} {value}: at least {least}"
         if opt.input_nc != opt.output_nc or opt.input_nc not in (1, 3):
-            yield f"--input_nc {opt.input_nc} --output_nc {opt.output_nc}: both 3 (colour) or both 1 (grey)"
+            yield (
+                f"--input_nc {opt.input_nc} --output_nc {opt.output_nc}: "
+                "both 3 (colour) or both 1 (grey)"
+            )
         if "crop" in opt.resize_or_crop:
             yield from self.size_problems(opt)
         if getattr(opt, "ins_per", 1) > getattr(opt, "ins_max", 1) and self.is_train:
             yield (
                 f"--ins_per {opt.ins_per} is larger than --ins_max {opt.ins_max}: "
-                "lower the first or raise the second; equal, they translate all instances in one step"
+                "lower the first or raise the second; equal, they translate all instances in "
+                "one step"
             )
 
     def size_problems(self, opt: argparse.Namespace):
@@ -174,13 +230,14 @@ class BaseOptions:
         for side in "HW":
             fine, load = getattr(opt, f"fineSize{side}"), getattr(opt, f"loadSize{side}")
             if fine % 4:
-                yield f"--fineSize{side} {fine}: must be a multiple of 4, such as {max(least, round(fine / 4) * 4)}"
+                near = max(least, round(fine / 4) * 4)
+                yield f"--fineSize{side} {fine}: must be a multiple of 4, such as {near}"
             elif fine < least:
                 yield f"--fineSize{side} {fine}: too small for the discriminator, at least {least}"
             elif opt.resize_or_crop == "resize_and_crop" and load < fine:
                 yield f"--loadSize{side} {load} is smaller than --fineSize{side} {fine}: raise it"
         if opt.resize_or_crop == "scale_width_and_crop" and opt.loadSizeW < opt.fineSizeW:
-            yield f"--loadSizeW {opt.loadSizeW} is smaller than --fineSizeW {opt.fineSizeW}: raise it"
+            yield f"--loadSizeW {opt.loadSizeW} is below --fineSizeW {opt.fineSizeW}: raise it"
 
     def text(self, opt: argparse.Namespace) -> str:
         """The options as a list, those that differ from their defaults marked."""
@@ -196,7 +253,9 @@ class BaseOptions:
         folder = run_folder(opt)
         write_text(folder / "opt.txt", self.text(opt))
         versions = {"torch": torch.__version__}
-        write_text(folder / OPTIONS_FILE, json.dumps(vars(opt) | {"versions": versions}, indent=1) + "\n")
+        write_text(
+            folder / OPTIONS_FILE, json.dumps(vars(opt) | {"versions": versions}, indent=1) + "\n"
+        )
 
 
 def run_name(opt: argparse.Namespace) -> str:
@@ -204,7 +263,9 @@ def run_name(opt: argparse.Namespace) -> str:
     try:
         return f"{opt.name}_{opt.suffix.format(**vars(opt))}" if opt.suffix else opt.name
     except (KeyError, IndexError, ValueError):
-        raise UserError(f"--suffix {opt.suffix}: put names of options in braces, as {{model}}") from None
+        raise UserError(
+            f"--suffix {opt.suffix}: put names of options in braces, as {{model}}"
+        ) from None
 
 
 def run_folder(opt: argparse.Namespace) -> Path:

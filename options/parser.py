@@ -52,10 +52,12 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class SizePair(argparse.Action):
-    """`--load_size 286` or `--load_size 330 220`: sets height and width, the destinations in `const`."""
+    """`--load_size 286` or `--load_size 330 220`: sets both destinations in `const`."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         if len(values) > 2:
-            parser.error(f"{option_string} takes one size or a height and a width, not {len(values)} numbers")
+            parser.error(
+                f"{option_string} takes one size or a height and a width, not {len(values)} numbers"
+            )
         for destination, value in zip(self.const, (values[0], values[-1]), strict=True):
             setattr(namespace, destination, value)

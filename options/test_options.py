@@ -8,9 +8,10 @@ from options.base_options import OPTIONS_FILE, BaseOptions, run_folder, run_name
 from util.errors import UserError
 
 INHERITED = (
-    "model dataset_mode netG netD ngf ndf n_blocks n_layers_D norm dropout input_nc output_nc ins_per "
-    "ins_max set_order fineSizeH fineSizeW resize_or_crop swap_networks no_mask"
-).split()
+    *("model", "dataset_mode", "netG", "netD", "ngf", "ndf", "n_blocks", "n_layers_D", "norm"),
+    *("dropout", "input_nc", "output_nc", "ins_per", "ins_max", "set_order", "no_mask"),
+    *("fineSizeH", "fineSizeW", "resize_or_crop", "swap_networks"),
+)
 
 
 class TestOptions(BaseOptions):
@@ -22,22 +23,31 @@ class TestOptions(BaseOptions):
     def add_arguments(self, parser) -> None:
         super().add_arguments(parser)
         group = parser.group("the run")
-        group.add_argument("--phase", default="test", help="which folders to translate: PHASEA, PHASEB")
+        group.add_argument(
+            "--phase", default="test", help="which folders to translate: PHASEA, PHASEB"
+        )
         group.add_argument(
             "--direction",
             choices=("AtoB", "BtoA", "both"),
             default="both",
             help="one direction reads only its own domain",
         )
-        group.add_argument("--num_test", "--how_many", type=int, help="pictures per domain (default: all)")
+        group.add_argument(
+            "--num_test", "--how_many", type=int, help="pictures per domain (default: all)"
+        )
         group.add_argument("--eval", action="store_true", help="networks in evaluation mode")
         group = parser.group("results")
         group.add_argument("--results_dir", default="./results/", help="where results are written")
         group.add_argument(
-            "--keep_size", action="store_true", help="translate at each picture's own size, not fineSize"
+            "--keep_size",
+            action="store_true",
+            help="translate at each picture's own size, not fineSize",
         )
         group.add_argument(
-            "--aspect_ratio", type=float, default=1.0, help="width over height to stretch results by"
+            "--aspect_ratio",
+            type=float,
+            default=1.0,
+            help="width over height to stretch results by",
         )
         parser.set_defaults(no_flip=True, serial_batches=True, swap_networks=False)
 
@@ -66,4 +76,4 @@ class TestOptions(BaseOptions):
         if opt.aspect_ratio <= 0:
             yield f"--aspect_ratio {opt.aspect_ratio}: must be positive"
         if opt.batch_size > 1 and (opt.keep_size or opt.resize_or_crop in ("scale_width", "none")):
-            yield f"--batch_size {opt.batch_size}: pictures of different sizes go one by one, take 1"
+            yield f"--batch_size {opt.batch_size}: pictures of different sizes go one by one"

@@ -6,6 +6,16 @@ from models.losses import GAN_MODES
 from models.schedules import POLICIES
 from options.base_options import BaseOptions
 
+POSITIVE = (
+    "print_freq",
+    "display_freq",
+    "update_html_freq",
+    "save_latest_freq",
+    "save_epoch_freq",
+    "epoch_count",
+    "lr_decay_iters",
+)
+
 
 class TrainOptions(BaseOptions):
     """Flags of `train.py`."""
@@ -16,31 +26,50 @@ class TrainOptions(BaseOptions):
     def add_arguments(self, parser) -> None:
         super().add_arguments(parser)
         group = parser.group("the run")
-        group.add_argument("--phase", default="train", help="which folders to train on: PHASEA, PHASEB")
+        group.add_argument(
+            "--phase", default="train", help="which folders to train on: PHASEA, PHASEB"
+        )
         group.add_argument(
             "--direction",
             choices=("AtoB", "BtoA"),
             default="AtoB",
-            help="both are trained; BtoA calls the networks, losses and lambdas the other way round",
+            help="both are trained; BtoA swaps the names of networks, losses and lambdas",
         )
-        group.add_argument("--continue_train", action="store_true", help="go on where the run stopped")
+        group.add_argument(
+            "--continue_train", action="store_true", help="go on where the run stopped"
+        )
         group.add_argument("--epoch_count", type=int, default=1, help="number of the first epoch")
         self.add_optimization_arguments(parser.group("optimisation"))
         self.add_logging_arguments(parser.group("logs, pages and checkpoints"))
 
     def add_optimization_arguments(self, group) -> None:
-        group.add_argument("--niter", "--n_epochs", type=int, default=100, help="epochs at the full rate")
         group.add_argument(
-            "--niter_decay", "--n_epochs_decay", type=int, default=100, help="epochs of linear decay to 0"
+            "--niter", "--n_epochs", type=int, default=100, help="epochs at the full rate"
+        )
+        group.add_argument(
+            "--niter_decay",
+            "--n_epochs_decay",
+            type=int,
+            default=100,
+            help="epochs of linear decay to 0",
         )
         group.add_argument("--lr", type=float, default=2e-4, help="learning rate of the generators")
         group.add_argument(
-            "--lr_D", type=float, default=1e-4, help="of the discriminators; the official code used --lr"
+            "--lr_D",
+            type=float,
+            default=1e-4,
+            help="of the discriminators; the official code used --lr",
         )
         group.add_argument("--beta1", type=float, default=0.5, help="momentum of Adam")
-        group.add_argument("--lr_policy", choices=POLICIES, default="lambda", help="learning-rate schedule")
-        group.add_argument("--lr_decay_iters", type=int, default=50, help="epochs between steps of `step`")
-        group.add_argument("--gan_mode", choices=GAN_MODES, default="lsgan", help="adversarial loss")
+        group.add_argument(
+            "--lr_policy", choices=POLICIES, default="lambda", help="learning-rate schedule"
+        )
+        group.add_argument(
+            "--lr_decay_iters", type=int, default=50, help="epochs between steps of `step`"
+        )
+        group.add_argument(
+            "--gan_mode", choices=GAN_MODES, default="lsgan", help="adversarial loss"
+        )
         group.add_argument(
             "--no_lsgan",
             dest="gan_mode",
@@ -49,24 +78,38 @@ class TrainOptions(BaseOptions):
             default=argparse.SUPPRESS,
             help="--gan_mode vanilla",
         )
-        group.add_argument("--pool_size", type=int, default=50, help="past fakes kept for D, per direction")
+        group.add_argument(
+            "--pool_size", type=int, default=50, help="past fakes kept for D, per direction"
+        )
 
     def add_logging_arguments(self, group) -> None:
         every = "every this many pictures"
-        group.add_argument("--print_freq", type=int, default=100, help=f"losses to the logs {every}")
-        group.add_argument("--display_freq", type=int, default=400, help=f"pictures to visdom {every}")
-        group.add_argument("--update_html_freq", type=int, default=1000, help=f"pictures to the page {every}")
-        group.add_argument("--save_latest_freq", type=int, default=5000, help=f"checkpoint {every}")
-        group.add_argument("--save_epoch_freq", type=int, default=5, help="numbered checkpoint, in epochs")
         group.add_argument(
-            "--save_by_iter", action="store_true", help="name them iter_N and keep them all, not latest"
+            "--print_freq", type=int, default=100, help=f"losses to the logs {every}"
+        )
+        group.add_argument(
+            "--display_freq", type=int, default=400, help=f"pictures to visdom {every}"
+        )
+        group.add_argument(
+            "--update_html_freq", type=int, default=1000, help=f"pictures to the page {every}"
+        )
+        group.add_argument("--save_latest_freq", type=int, default=5000, help=f"checkpoint {every}")
+        group.add_argument(
+            "--save_epoch_freq", type=int, default=5, help="numbered checkpoint, in epochs"
+        )
+        group.add_argument(
+            "--save_by_iter",
+            action="store_true",
+            help="name them iter_N and keep them all, not latest",
         )
         group.add_argument("--no_html", action="store_true", help="no training page")
         group.add_argument("--display_id", type=int, default=1, help="visdom window; 0: no visdom")
         group.add_argument("--display_server", default="http://localhost", help="visdom server")
         group.add_argument("--display_port", type=int, default=8097, help="its port")
         group.add_argument("--display_env", default="main", help="its environment")
-        group.add_argument("--display_ncols", type=int, default=6, help="pictures per row on it; 0: windows")
+        group.add_argument(
+            "--display_ncols", type=int, default=6, help="pictures per row on it; 0: windows"
+        )
 
     def complete(self, opt) -> None:
         super().complete(opt)
@@ -77,12 +120,8 @@ class TrainOptions(BaseOptions):
 
     def problems(self, opt):
         yield from super().problems(opt)
-        positive = (
-            "print_freq display_freq update_html_freq save_latest_freq save_epoch_freq "
-            "epoch_count lr_decay_iters"
-        ).split()
-        for flag in (*positive, "niter", "niter_decay", "pool_size"):
-            least = int(flag in positive)
+        for flag in (*POSITIVE, "niter", "niter_decay", "pool_size"):
+            least = int(flag in POSITIVE)
             if getattr(opt, flag) < least:
                 yield f"--{flag} {getattr(opt, flag)}: at least {least}"
         for flag in ("lr", "lr_D", "lambda_A", "lambda_B", "lambda_idt", "lambda_ctx"):
@@ -90,6 +129,6 @@ class TrainOptions(BaseOptions):
                 yield f"--{flag} {getattr(opt, flag)}: must not be negative"
         if opt.niter + opt.niter_decay < opt.epoch_count:
             yield (
-                f"--epoch_count {opt.epoch_count} lies after the last of the {opt.niter + opt.niter_decay} "
-                "epochs: raise --niter"
+                f"--epoch_count {opt.epoch_count} lies after the last epoch, "
+                f"{opt.niter + opt.niter_decay}: raise --niter"
             )

@@ -25,17 +25,18 @@ from util.checkpoint import load_file
 from util.errors import UserError, command
 
 TOLERANCES = {"forward": 1e-9, "inference": 1e-9, "first step": 1e-6, "all steps": 1e-5}
-FLAGS = {
-    "lr_G": "lr",
-    **{name: name for name in "ngf ndf n_layers_D n_blocks norm ins_max ins_per set_order".split()},
-    **{name: name for name in "lr_D beta1 pool_size gan_mode".split()},
-}
+SAME_NAME = (
+    "ngf ndf n_layers_D n_blocks norm ins_max ins_per set_order lr_D beta1 pool_size gan_mode"
+)
+FLAGS = {"lr_G": "lr", **{name: name for name in SAME_NAME.split(" ")}}
 
 
 @command
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("fixtures", nargs="+", type=Path, metavar="FIXTURE.pt", help="recordings to compare with")
+    parser.add_argument(
+        "fixtures", nargs="+", type=Path, metavar="FIXTURE.pt", help="recordings to compare with"
+    )
     passed = [check(path) for path in parser.parse_args(argv).fixtures]
     raise SystemExit(0 if all(passed) else 1)
 
@@ -66,7 +67,9 @@ def build(fixture: dict):
     given = fixture["options"]
     words = [word for name, flag in FLAGS.items() for word in (f"--{flag}", str(given[name]))]
     factors = {name: given[f"lambda_{name}"] / given["lambda_cyc"] for name in ("idt", "ctx")}
-    words += [word for name, factor in factors.items() for word in (f"--lambda_{name}", str(factor))]
+    words += [
+        word for name, factor in factors.items() for word in (f"--lambda_{name}", str(factor))
+    ]
     words += [word for domain in "AB" for word in (f"--lambda_{domain}", str(given["lambda_cyc"]))]
     opt = TrainOptions().parse([*words, "--dataroot", ".", "--gpu_ids", "-1"])
     model = create_model(opt, torch.device("cpu"))
@@ -84,7 +87,9 @@ def forward_difference(model, fixture: dict) -> float:
             out = torch.cat(model.networks["G_A"](*split(recorded[f"{name}_in"])), 1)
             worst = max(worst, difference(out, recorded[f"{name}_out"]))
         discriminator = model.networks["D_A"].eval()
-        worst = max(worst, difference(discriminator(*split(recorded["D_A_in"])), recorded["D_A_out"]))
+        worst = max(
+            worst, difference(discriminator(*split(recorded["D_A_in"])), recorded["D_A_out"])
+        )
         discriminator.train()
     return worst
 
@@ -96,7 +101,11 @@ def inference_difference(model, fixture: dict) -> float:
     recorded, worst = fixture["forward"]["test"], 0.0
     for domain, fake in model.fake.items():
         masks = recorded[f"fake_{domain}_segs"]
-        ours = {"img": fake.image, "segs": fake.padded(masks.shape[1]).masks, "seg": fake.union() * 2 - 1}
+        ours = {
+            "img": fake.image,
+            "segs": fake.padded(masks.shape[1]).masks,
+            "seg": fake.union() * 2 - 1,
+        }
         for kind, value in ours.items():
             worst = max(worst, difference(value, recorded[f"fake_{domain}_{kind}"]))
     return worst
@@ -113,10 +122,11 @@ def loss_differences(model, fixture: dict) -> dict[str, float]:
 
 
 def group_difference(ours: dict, official: dict) -> float:
-    """Worst difference of one group's losses, relative to max(|official|, 1e-3); a missing one is 0."""
+    """Worst difference of a group's losses, relative to max(official, 1e-3); a missing one is 0."""
     names = {*ours, *official}
     return max(
-        abs(float(ours.get(name, 0.0)) - official.get(name, 0.0)) / max(abs(official.get(name, 0.0)), 1e-3)
+        abs(float(ours.get(name, 0.0)) - official.get(name, 0.0))
+        / max(abs(official.get(name, 0.0)), 1e-3)
         for name in names
     )
 
@@ -128,7 +138,9 @@ def sample(fixture: dict) -> dict[str, Scene]:
     for domain in "AB":
         masks = fixture[f"masks_{domain}"][0]
         numbers = tuple(range(len(masks)))
-        chosen = order_instances(masks, numbers, given["ins_max"], given["set_order"], generator_for(0))
+        chosen = order_instances(
+            masks, numbers, given["ins_max"], given["set_order"], generator_for(0)
+        )
         scenes[domain] = make_scene(fixture[f"image_{domain}"][0], chosen[0], domain, chosen[1])
     return scenes
 
@@ -141,7 +153,9 @@ def split(stacked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
 
 def difference(ours: torch.Tensor, official: torch.Tensor) -> float:
     if ours.shape != official.shape:
-        raise UserError(f"shapes differ: ours {tuple(ours.shape)}, official {tuple(official.shape)}")
+        raise UserError(
+            f"shapes differ: ours {tuple(ours.shape)}, official {tuple(official.shape)}"
+        )
     return float((ours - official).abs().max())
 
 

@@ -39,7 +39,9 @@ class Checkpoints:
         write_atomic(self.folder / STATE_FILE, lambda file: torch.save(state, file))
         for label in labels:
             for name, weights in state["model"]["networks"].items():
-                write_atomic(self.weights_path(label, name), lambda file, w=weights: torch.save(w, file))
+                write_atomic(
+                    self.weights_path(label, name), lambda file, w=weights: torch.save(w, file)
+                )
 
     # ---- loading
 
@@ -76,8 +78,8 @@ class Checkpoints:
         if not path.is_file():
             labels = self.labels(name)
             raise UserError(
-                f"{path}: there is no such checkpoint; saved there: {', '.join(labels) or 'nothing'} "
-                "(see --name, --checkpoints_dir and --epoch)"
+                f"{path}: there is no such checkpoint; saved there: "
+                f"{', '.join(labels) or 'nothing'} (see --name, --checkpoints_dir and --epoch)"
             )
         return load_file(path)
 
@@ -86,7 +88,9 @@ class Checkpoints:
         try:
             return infer_generator(self.weights(label, name))
         except (KeyError, ValueError, AttributeError):
-            raise UserError(f"{self.weights_path(label, name)} does not hold a generator's weights") from None
+            raise UserError(
+                f"{self.weights_path(label, name)} does not hold a generator's weights"
+            ) from None
 
     def labels(self, name: str) -> list[str]:
         """What `--epoch` can be for the network `name`: numbers first."""
@@ -102,10 +106,13 @@ def load_file(path: Path) -> dict:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise UserError(f"{path} holds more than weights and was not loaded: get it from its source again"
-                        ) from None
+        raise UserError(
+            f"{path} holds more than weights and was not loaded: get it from its source again"
+        ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} cannot be read, it may be truncated ({first_line(error)})") from None
+        raise UserError(
+            f"{path} cannot be read, it may be truncated ({first_line(error)})"
+        ) from None
     if not isinstance(content, Mapping):
         raise UserError(f"{path} is no checkpoint: it holds a {type(content).__name__}")
     return content
@@ -115,11 +122,13 @@ def explain_mismatch(path: Path, model, states: Mapping[str, Mapping]) -> None:
     """Raise a UserError that names the first difference, if weights are of another architecture."""
     for name, state in states.items():
         if name not in model.networks:
-            raise UserError(f"{path} holds a network {name} that --model {model.opt.model} does not have")
+            raise UserError(
+                f"{path} holds a network {name} that --model {model.opt.model} does not have"
+            )
         if difference := model.architecture_difference(name, state):
             raise UserError(
-                f"{path} is of another architecture: {difference}; type the --netG, --netD, --ngf, --ndf, "
-                "--n_blocks, --n_layers_D, --norm and --dropout it was trained with"
+                f"{path} is of another architecture: {difference}; type the --netG, "
+                "--netD, --ngf, --ndf, --n_blocks, --n_layers_D, --norm, --dropout it was trained with"
             )
 
 

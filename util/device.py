@@ -15,7 +15,9 @@ def parse_gpu_ids(text: str) -> list[int]:
     try:
         ids = [int(part) for part in str(text).split(",") if part.strip()]
     except ValueError:
-        raise UserError(f"--gpu_ids {text}: give numbers such as 0 or 0,1, or -1 for the CPU") from None
+        raise UserError(
+            f"--gpu_ids {text}: give numbers such as 0 or 0,1, or -1 for the CPU"
+        ) from None
     ids = [i for i in ids if i >= 0]
     if missing := [i for i in ids if i >= available]:
         raise UserError(
@@ -63,10 +65,10 @@ def faster_precision(device: torch.device, seconds: float = 0.5) -> str:
 
 
 def prepare_device(opt) -> torch.device:
-    """Choose the device of a run, settle `--precision auto` and the CPU threads; says so in one line.
+    """Choose the device, settle `--precision auto` and the CPU threads; says so in one line.
 
-    On a CPU the loader's processes (`--num_threads`) need cores of their own, so torch takes as many
-    threads fewer.
+    On a CPU the loader's processes (`--num_threads`) need cores of their own, so torch takes as
+    many threads fewer.
     """
     device = choose_device(opt.gpu_ids)
     if not opt.gpu_ids and opt.num_threads:

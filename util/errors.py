@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 
 class UserError(Exception):
-    """Something only the user can mend; the text names the file or flag, the value and the remedy."""
+    """Something only the user can mend; its text names the flag or file and the remedy."""
 
 
 def command(main: Callable) -> Callable:

@@ -1,4 +1,4 @@
-"""Pages that show pictures: plain HTML with a style sheet of our own, opened from the file system."""
+"""Pages that show pictures: plain HTML with a style sheet of our own."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ h1 { font-size: 24px; margin: 0 }
 table { border-collapse: collapse; margin: 0 0 24px }
 th, td { text-align: left; padding: 4px 18px 4px 0; border-bottom: 1px solid var(--line) }
 td.number { text-align: right; font-variant-numeric: tabular-nums }
-section { border: 1px solid var(--line); border-radius: 10px; margin: 0 0 16px; padding: 12px 16px 16px }
+section { border: 1px solid var(--line); border-radius: 10px; margin: 0 0 16px; padding: 12px 16px }
 h2 { font-size: 16px; margin: 0 0 8px }
 h2 small { color: var(--soft); font-weight: normal; margin-left: 12px }
 .row { display: flex; gap: 12px; flex-wrap: wrap; margin-top: 8px }
@@ -64,7 +64,11 @@ class Page:
             box = tags.div(cls="row")
             for caption, source in row.items():
                 image = tags.img(
-                    src=source, alt=f"{title}: {caption}", width=self.picture_width, cls=small, loading="lazy"
+                    src=source,
+                    alt=f"{title}: {caption}",
+                    width=self.picture_width,
+                    cls=small,
+                    loading="lazy",
                 )
                 box.add(tags.figure(tags.a(image, href=source), tags.figcaption(caption)))
             section.add(box)

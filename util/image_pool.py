@@ -6,8 +6,8 @@ import torch
 class ImagePool:
     """Keeps `size` items of any kind and mixes them with new ones.
 
-    Until it is full it stores and returns what comes. Then, with probability 1/2, it returns a stored
-    item and keeps the new one in its place. A pool of size 0 passes everything through.
+    Until it is full it stores and returns what comes. Then, with probability 1/2, it returns a
+    stored item and keeps the new one in its place. A pool of size 0 passes everything through.
     """
 
     def __init__(self, size: int, seed: int):

@@ -24,7 +24,9 @@ class Logger:
     def step(self, progress: Progress) -> None:
         """After every batch; must not wait for the device."""
 
-    def losses(self, progress: Progress, losses: Mapping[str, float], timing: Mapping[str, float]) -> None:
+    def losses(
+        self, progress: Progress, losses: Mapping[str, float], timing: Mapping[str, float]
+    ) -> None:
         """Losses and `time`, `data`, `images_per_s`, now and then."""
 
     def pictures(self, progress: Progress, visuals: Mapping[str, Tensor]) -> None:
@@ -80,7 +82,12 @@ class Console(Logger):
             f"(epoch: {progress.epoch}, iters: {progress.images}, time: {timing['time']:.3f}, "
             f"data: {timing['data']:.3f}) "
         )
-        record = {"epoch": progress.epoch, "iters": progress.images, "total": progress.total, **timing}
+        record = {
+            "epoch": progress.epoch,
+            "iters": progress.images,
+            "total": progress.total,
+            **timing,
+        }
         record |= {"losses": {n: v if math.isfinite(v) else None for n, v in losses.items()}}
         self.append("loss_log.txt", head + line)
         self.append("metrics.jsonl", json.dumps(record))
@@ -114,7 +121,9 @@ class TrainingPage(Logger):
         self.picture_width = picture_width
         self.epochs: dict[int, dict[str, str]] = {}
         (self.web / "images").mkdir(parents=True, exist_ok=True)
-        for path in sorted((self.web / "images").glob("epoch*_*.png")):  # of the run that this one continues
+        for path in sorted(
+            (self.web / "images").glob("epoch*_*.png")
+        ):  # of the run that this one continues
             if match := re.fullmatch(r"epoch(\d+)_(.+)", path.stem):
                 self.epochs.setdefault(int(match[1]), {})[match[2]] = f"images/{path.name}"
 
@@ -156,7 +165,9 @@ class Loggers:
 
     def pictures(self, progress: Progress, get_visuals, last: bool = False) -> None:
         """Ask for visuals if a logger's turn has come, or if these are the last ones."""
-        wanting = [x for x in self.loggers if x.picture_freq and (last or progress.due(x.picture_freq))]
+        wanting = [
+            x for x in self.loggers if x.picture_freq and (last or progress.due(x.picture_freq))
+        ]
         if wanting:
             visuals = get_visuals()
             for logger in wanting:

@@ -1,4 +1,4 @@
-"""Models and datasets are found by name: `--model insta_gan` is the class in models/insta_gan_model.py."""
+"""Models and datasets found by name: `--model insta_gan` is in models/insta_gan_model.py."""
 
 import importlib
 from pathlib import Path
@@ -16,7 +16,9 @@ def names_in(package: str, kind: str) -> list[str]:
 def find_class(package: str, kind: str, name: str, flag: str) -> type:
     """The class of NAME_KIND.py whose name is NAMEKIND but for underscores and case."""
     if name not in names_in(package, kind):
-        raise UserError(f"{flag} {name}: there is none. {did_you_mean(name, names_in(package, kind))}")
+        raise UserError(
+            f"{flag} {name}: there is none. {did_you_mean(name, names_in(package, kind))}"
+        )
     module = importlib.import_module(f"{package}.{name}_{kind}")
     wanted = f"{name}_{kind}".replace("_", "").lower()
     for attribute, value in vars(module).items():

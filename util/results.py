@@ -1,4 +1,4 @@
-"""What `test.py` leaves behind: pictures, instance masks, a page, and scores where there are any."""
+"""What `test.py` leaves behind: pictures, instance masks, a page, and scores."""
 
 import json
 import sys
@@ -51,7 +51,9 @@ class Results:
     def report(self, letter: str, done: int, count: int, available: int) -> None:
         """A progress bar, or on no terminal one line per domain."""
         if self.bar is None:
-            self.bar = tqdm(total=count, unit="img", desc=f"domain {letter}", disable=not sys.stderr.isatty())
+            self.bar = tqdm(
+                total=count, unit="img", desc=f"domain {letter}", disable=not sys.stderr.isatty()
+            )
         self.bar.update(done - self.bar.n)
         if done >= count:
             self.bar.close()
@@ -63,14 +65,16 @@ class Results:
         opt = self.opt
         title = f"{opt.name}: {opt.phase}, epoch {opt.epoch}"
         about = [
-            f"Model {opt.model}, data {opt.dataroot}. Each row: the picture, its translation, and its "
-            "translation back; below, the union of the instance masks."
+            f"Model {opt.model}, data {opt.dataroot}. Each row: the picture, its translation, "
+            "and its translation back; below, the union of the instance masks."
         ]
         page = Page(title, about, opt.display_winsize)
         summary = scores.summary()
         if summary:
             write_text(self.folder / "metrics.json", json.dumps(summary, indent=1) + "\n")
-            write_text(self.folder / "metrics_detail.json", json.dumps(scores.detail(), indent=1) + "\n")
+            write_text(
+                self.folder / "metrics_detail.json", json.dumps(scores.detail(), indent=1) + "\n"
+            )
             header, rows = table(summary, scores.intervals())
             page.add_table(header, rows)
             print(aligned([header, *rows]))
@@ -97,5 +101,6 @@ def aligned(rows: list[list[str]]) -> str:
     """A table for the terminal."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     )

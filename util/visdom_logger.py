@@ -19,7 +19,9 @@ class VisdomLogger(Logger):
     The server is asked with a plain HTTP request first: visdom's own client can wait for ever.
     """
 
-    def __init__(self, *, server: str, port: int, env: str, display_id: int, ncols: int, name: str, freq: int):
+    def __init__(
+        self, *, server: str, port: int, env: str, display_id: int, ncols: int, name: str, freq: int
+    ):
         self.url = f"{server}:{port}"
         self.picture_freq = freq
         self.display_id = display_id
@@ -35,7 +37,11 @@ class VisdomLogger(Logger):
         self._put(("losses", progress.total, dict(losses)))
 
     def pictures(self, progress, visuals) -> None:
-        pixels = {name: to_pixels(batch[0]) for name, batch in visuals.items()} if self.thread.is_alive() else {}
+        pixels = (
+            {name: to_pixels(batch[0]) for name, batch in visuals.items()}
+            if self.thread.is_alive()
+            else {}
+        )
         self._put(("pictures", progress.total, pixels))
 
     def close(self) -> None:
@@ -54,8 +60,11 @@ class VisdomLogger(Logger):
                 kind, total, content = message
                 getattr(self, f"_send_{kind}")(client, total, content)
         except Exception as error:  # whatever a dashboard does, the run goes on without it
-            print(f"note: no visdom at {self.url} ({type(error).__name__}); the logs and the page go on "
-                  "(start one with `python -m visdom.server`, or --display_id 0 to be silent)", flush=True)
+            print(
+                f"note: no visdom at {self.url} ({type(error).__name__}); logs and page go on "
+                "(start one with `python -m visdom.server`, or --display_id 0 to be silent)",
+                flush=True,
+            )
 
     def _connect(self):
         urllib.request.urlopen(self.url, timeout=PATIENCE).close()

@@ -1,4 +1,4 @@
-"""Networks, built by name from keywords and called with plain tensors; they know neither options nor data."""
+"""Networks: built by name from keywords, called with plain tensors."""
 
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -21,7 +21,9 @@ __all__ = [
 ]
 
 
-def build_generator(name: str, *, init: str = "normal", gain: float = 0.02, **keywords) -> nn.Module:
+def build_generator(
+    name: str, *, init: str = "normal", gain: float = 0.02, **keywords
+) -> nn.Module:
     """A generator of GENERATORS with its weights drawn by the scheme `init`."""
     network = GENERATORS[name](**keywords)
     initialize(network, init, gain)

@@ -11,7 +11,7 @@ NORMS = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d, "none": nn.Iden
 
 
 def needs_bias(norm: str) -> bool:
-    """Whether a convolution in front of `norm` has a bias: only batch normalisation brings its own."""
+    """Whether a convolution before `norm` has a bias: only batch norm brings its own."""
     return norm != "batch"
 
 
@@ -58,13 +58,19 @@ def resnet_encoder(
 
 
 def resnet_decoder(out_channels: int, width: int, *, norm: str) -> nn.Sequential:
-    """Decoder of CycleGAN's ResNet generator, [B, 4 width, H/4, W/4] -> [B, out, H, W] in [-1, 1]."""
+    """Decoder of CycleGAN's generator, [B, 4 width, H/4, W/4] -> [B, out, H, W] in [-1, 1]."""
     bias = needs_bias(norm)
     layers: list[nn.Module] = []
     for scale in (2, 1):
         layers += [
             nn.ConvTranspose2d(
-                2 * scale * width, scale * width, 3, stride=2, padding=1, output_padding=1, bias=bias
+                2 * scale * width,
+                scale * width,
+                3,
+                stride=2,
+                padding=1,
+                output_padding=1,
+                bias=bias,
             ),
             NORMS[norm](scale * width),
             nn.ReLU(),
@@ -103,12 +109,12 @@ def patch_features(in_channels: int, width: int, *, n_layers: int, norm: str) ->
 
 
 def patch_width(width: int, n_layers: int) -> int:
-    """Channels after `n_layers` strided layers: doubled by each after the first, at most 8 `width`."""
+    """Channels after `n_layers` strided layers: doubled by all but the first, to 8 `width`."""
     return width * min(2 ** (n_layers - 1), 8)
 
 
 def patch_classifier(channels: int, *, norm: str) -> nn.Sequential:
-    """Judging half of a PatchGAN, [B, C, h, w] -> [B, 1, h - 2, w - 2]: one score per patch, no sigmoid."""
+    """Judging half of a PatchGAN, [B, C, h, w] -> [B, 1, h - 2, w - 2]: scores, no sigmoid."""
     return nn.Sequential(
         PatchConv2d(channels, 2 * channels, stride=1),
         NORMS[norm](2 * channels),

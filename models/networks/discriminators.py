@@ -34,7 +34,7 @@ class SetDiscriminator(nn.Module):
 
 
 class StackedDiscriminator(nn.Module):
-    """PatchGAN on the image and a fixed number of masks as channels (`--netD basic`, an ablation)."""
+    """PatchGAN on the image and a fixed number of masks as channels (`--netD basic`)."""
 
     def __init__(
         self,

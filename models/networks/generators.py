@@ -11,7 +11,7 @@ from models.networks.blocks import resnet_decoder, resnet_encoder
 
 
 class SetGenerator(nn.Module):
-    """The paper's generator (section 2.1, Eq. 1): image invariant, masks equivariant to their order."""
+    """The paper's generator (section 2.1, Eq. 1): equivariant to the order of the masks."""
 
     def __init__(
         self,

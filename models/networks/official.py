@@ -61,7 +61,9 @@ def infer_generator(state: dict[str, Tensor]) -> dict:
     width, channels = state[f"{first}.1.weight"].shape[:2]
     blocks = {k.split(".")[1] for k in state if k.startswith(f"{first}.") and ".conv_block." in k}
     affine = f"{first}.2.weight" in state
-    dropout = any(key.endswith(".conv_block.6.weight") and value.dim() == 4 for key, value in state.items())
+    dropout = any(
+        key.endswith(".conv_block.6.weight") and value.dim() == 4 for key, value in state.items()
+    )
     options = {"netG": kind, "ngf": int(width), "n_blocks": len(blocks), "dropout": dropout}
     if kind == "set":
         options |= {"input_nc": int(channels), "output_nc": int(channels)}

@@ -1,0 +1,82 @@
+"""Small things that many tests need: a drawn dataset, options, scenes and models in float64."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from data.scene import Scene
+from datasets import generate_shapes_dataset
+from models import create_model
+from options.train_options import TrainOptions
+
+SHARED = ROOT.parent / "shared"
+TINY = (
+    "--gpu_ids -1 --ngf 4 --ndf 4 --n_blocks 1 --load_size 32 --crop_size 32 --display_id 0"
+).split()
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory) -> Path:
+    """A shapes dataset of 6 + 6 training and 3 + 3 test pictures of 32x32."""
+    root = tmp_path_factory.mktemp("shapes")
+    arguments = "--size 32 --train 6 --test 3 --max_instances 3".split()
+    generate_shapes_dataset.main(["--save_root", str(root), *arguments])
+    return root
+
+
+@pytest.fixture
+def run(shapes, tmp_path, monkeypatch):
+    """Calls a command's main with the tiny options, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(main, words: str = "", dataroot: Path = shapes) -> None:
+        main(["--dataroot", str(dataroot), *TINY, *words.split()])
+
+    return call
+
+
+def train_options(words: str = ""):
+    """Training options with the tiny networks; no data is looked at."""
+    return TrainOptions().parse(["--dataroot", ".", *TINY, *words.split()])
+
+
+def double_model(words: str = "", seed: int = 0):
+    """A model in float64 whose discriminators keep their spectral-norm vectors."""
+    torch.manual_seed(seed)
+    model = create_model(train_options(words), torch.device("cpu"))
+    for name, network in model.networks.items():
+        network.double()
+        if name.startswith("D"):
+            network.eval()
+    return model
+
+
+def random_scene(counts: list[int], size: int = 32, seed: int = 0, slots: int = 0) -> Scene:
+    """A float64 scene of random pictures with rectangles as masks, `counts` instances per sample."""
+    generator = torch.Generator().manual_seed(seed)
+    slots = max([slots, 1, *counts])
+    image = torch.rand(len(counts), 3, size, size, generator=generator, dtype=torch.float64) * 2 - 1
+    masks = torch.full((len(counts), slots, size, size), -1.0, dtype=torch.float64)
+    present = torch.zeros(len(counts), slots, dtype=torch.bool)
+    for i, count in enumerate(counts):
+        for n in range(count):
+            top, left = torch.randint(0, size // 2, (2,), generator=generator).tolist()
+            masks[i, n, top : top + size // 2 - n, left : left + size // 2 - n] = 1.0
+            present[i, n] = True
+    names = [f"picture{i}" for i in range(len(counts))]
+    return Scene(image, masks, present, names, [tuple(range(count)) for count in counts])
+
+
+def one_line_error(capsys, *words: str) -> str:
+    """The single `error:` line on stderr; every one of `words` must stand in it."""
+    lines = [x for x in capsys.readouterr().err.splitlines() if x.strip()]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    for word in words:
+        assert word in lines[0], (word, lines[0])
+    return lines[0]
