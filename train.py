@@ -55,18 +55,19 @@ def main(argv: list[str] | None = None) -> None:
 
                 loggers.step(progress)
                 if progress.due(opt.print_freq):
-                    loggers.losses(progress, model.get_current_losses(), timer.read())
+                    facts = timer.read() | {"lr": model.learning_rates()}
+                    loggers.losses(progress, model.get_current_losses(), facts)
                 loggers.pictures(progress, model.get_current_visuals)
                 if progress.due(opt.save_latest_freq):
                     label = f"iter_{progress.total}" if opt.save_by_iter else "latest"
                     checkpoints.save(model, progress, label)
 
-            finished = progress.epoch
+            finished, last = progress.epoch, progress.epoch == epochs
+            if last:
+                loggers.pictures(progress, model.get_current_visuals, last=True)
             progress.end_epoch()
             model.update_learning_rate()
-            if finished == epochs:
-                loggers.pictures(progress, model.get_current_visuals, last=True)
-            if finished == epochs or finished % opt.save_epoch_freq == 0:
+            if last or finished % opt.save_epoch_freq == 0:
                 checkpoints.save(model, progress, "latest", str(finished))
     print(f"done: {epochs} epochs, saved in {run_folder(opt)}")
 

@@ -27,7 +27,9 @@ class Draw:
 
 
 class BaseDataset(Dataset, ABC):
-    """Pairs of scenes, keyed by domain."""
+    """Pairs of scenes, keyed by domain. with_masks says whether they have instances."""
+
+    with_masks = False
 
     @staticmethod
     def modify_commandline_options(parser, is_train: bool):

@@ -110,7 +110,10 @@ def picture_size(path: Path) -> tuple[int, int]:
     """(height, width) as shown, from the file's header."""
     with open_picture(path) as picture:
         width, height = picture.size
-        return (width, height) if picture.getexif().get(ORIENTATION) in ROTATED else (height, width)
+        # A PNG without EXIF in front would be decoded whole to look for one behind.
+        has_exif = picture.format == "TIFF" or "exif" in picture.info
+        turned = has_exif and picture.getexif().get(ORIENTATION) in ROTATED
+        return (width, height) if turned else (height, width)
 
 
 def open_picture(path: Path) -> Image.Image:

@@ -24,8 +24,6 @@ class UnalignedDataset(BaseDataset):
     An epoch is as long as the larger domain. A folder is read when its domain is first asked for.
     """
 
-    with_masks = False
-
     def __init__(self, opt):
         self.opt = opt
         self.seed = opt.seed

@@ -10,7 +10,6 @@ beside the usual folders. The same arguments give the same bytes.
 """
 
 import argparse
-import colorsys
 import json
 import shutil
 import sys
@@ -102,11 +101,9 @@ def draw_picture(
     for shape in place_shapes(domain, args, rng):
         distance = signed_distance(shape, args.size)
         coverage = np.clip(0.5 - distance, 0, 1)[..., None]
-        depth = np.clip(-distance / shape["radius"] / 0.8, 0, 1)[
-            ..., None
-        ]  # 0 at the rim, 1 in the middle
-        rim, middle = np.array(shape["rim_color"]), np.array(shape["middle_color"])
-        picture = picture * (1 - coverage) + (rim * (1 - depth) + middle * depth) * coverage
+        depth = np.clip(-distance / (0.8 * shape["radius"]), 0, 1)[..., None]  # 0 at the rim
+        color = saturated(shape["rim_hue"] * (1 - depth) + shape["middle_hue"] * depth)
+        picture = picture * (1 - coverage) + color * coverage
         masks.append(coverage[..., 0] > 0.5)
         facts.append(shape)
     return to_uint8(picture), to_uint8(background), masks, facts
@@ -135,7 +132,7 @@ def place_shapes(domain: str, args, rng) -> list[dict]:
 
 
 def draw_shape(domain: str, args, rng) -> dict:
-    """One shape's kind, centroid (pixels), radius of the disk of its area (pixels) and colours.
+    """One shape's kind, centroid (pixels), radius of the disk of its area (pixels) and hues.
 
     The colours are fully saturated, one channel 0 and one 255: whatever the background and its
     texture, some channel differs by more than 48.
@@ -154,13 +151,14 @@ def draw_shape(domain: str, args, rng) -> dict:
         "x": round(float(x), 3),
         "y": round(float(y), 3),
         "radius": round(float(radius), 3),
-        "rim_color": saturated(hue),
-        "middle_color": saturated(hue + shift),
+        "rim_hue": round(float(hue), 4),
+        "middle_hue": round(float(hue + shift), 4),
     }
 
 
-def saturated(hue: float) -> list[int]:
-    return [round(255 * c) for c in colorsys.hsv_to_rgb(hue % 1, 1, 1)]
+def saturated(hue: np.ndarray) -> np.ndarray:
+    """The pure colours of hues [..., 1] in turns, [..., 3]: one channel is 0 and one 255."""
+    return 255 * np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
 
 
 def signed_distance(shape: dict, size: int) -> np.ndarray:

@@ -105,22 +105,23 @@ class Scores:
         direction = "AtoB" if domain == "A" else "BtoA"
         scored = self.pictures.setdefault(direction, {})
         for i, name in enumerate(real.names):
-            image = to_pixels(real.image[i])
+            image, translated = (np.atleast_3d(to_pixels(x.image[i])) for x in (real, fake))
             instances = len(real.numbers[i])
             scored[name] = score_picture(
                 image,
-                to_pixels(fake.image[i]),
-                self.background(domain, name, image.shape[:2]),
+                translated,
+                self.background(domain, name, image.shape),
                 real.masks[i, :instances].numpy() > 0,
                 fake.masks[i, :instances].numpy() > 0,
                 TARGETS[direction],
             )
 
-    def background(self, domain: str, name: str, size: tuple[int, int]) -> np.ndarray:
-        """The clean background of a picture, at the size of its translation (height, width)."""
+    def background(self, domain: str, name: str, shape: tuple[int, int, int]) -> np.ndarray:
+        """The clean background of a picture in the shape of its translation, [H, W, 3 or 1]."""
         path = self.root / f"{self.phase}{domain}_background" / f"{name}.png"
         with Image.open(path) as picture:
-            return np.array(picture.convert("RGB").resize(size[::-1], Image.BICUBIC))
+            picture = picture.convert("RGB" if shape[2] == 3 else "L")
+            return np.atleast_3d(picture.resize((shape[1], shape[0]), Image.BICUBIC))
 
     def values(self, direction: str, name: str) -> list[float]:
         """One value per picture, or per instance for what is counted in instances."""

@@ -11,7 +11,7 @@ from torch.optim import Adam, Optimizer
 
 from data.scene import Scene
 from models.networks.official import from_official, to_official
-from models.schedules import build_schedule
+from models.schedules import build_schedule, follow_options
 from util.image_pool import ImagePool
 
 
@@ -22,6 +22,7 @@ class BaseModel(ABC):
     saved and resumed without further ado. Gradients, losses and pictures live on `device`.
     """
 
+    needs_masks = False
     loss_names: tuple[str, ...] = ()
     visual_names: tuple[str, ...] = ()
 
@@ -164,6 +165,8 @@ class BaseModel(ABC):
         for kind, group in parts.items():
             for name, part in group.items():
                 part.load_state_dict(state[kind][name])
+        for schedule in self.schedules.values():
+            follow_options(schedule)
 
 
 def unwrap(network: nn.Module) -> nn.Module:

@@ -39,6 +39,7 @@ class Direction:
 class InstaGANModel(BaseModel):
     """Set-equivariant translation of images with their instance masks, both ways at once."""
 
+    needs_masks = True
     loss_names = tuple(f"{kind}_{x}" for x in "AB" for kind in ("D", "G", "cyc", "idt", "ctx"))
     visual_names = tuple(
         f"{role}_{domain}_{kind}"

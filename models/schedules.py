@@ -25,6 +25,19 @@ def build_schedule(optimizer: Optimizer, opt):
     )
 
 
+def follow_options(schedule) -> None:
+    """Set the rate that the options of today ask for, after the state of another day was loaded.
+
+    A run of 100 epochs ends at rate 0; continued with a larger `--niter` it must not stay there.
+    """
+    if isinstance(schedule, LambdaLR):
+        factors = [factor(schedule.last_epoch) for factor in schedule.lr_lambdas]
+        for group, rate, factor in zip(
+            schedule.optimizer.param_groups, schedule.base_lrs, factors, strict=True
+        ):
+            group["lr"] = rate * factor
+
+
 def linear_decay(epoch: int, niter: int, niter_decay: int) -> float:
     """Factor on the learning rate in an epoch, counted from 1 (paper, App. B)."""
     return max(0.0, 1.0 - max(0, epoch - niter) / (niter_decay + 1))

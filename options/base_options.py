@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -33,8 +34,14 @@ class BaseOptions:
         if saved := self.saved_options(first):
             parser.set_defaults(**saved)
             first, _ = parser.parse_known_args(argv)
-        models.find_model(first.model).modify_commandline_options(parser, self.is_train)
-        data.find_dataset(first.dataset_mode).modify_commandline_options(parser, self.is_train)
+        model, dataset = models.find_model(first.model), data.find_dataset(first.dataset_mode)
+        if model.needs_masks and not dataset.with_masks:
+            raise UserError(
+                f"--dataset_mode {first.dataset_mode} reads no masks and --model {first.model} "
+                "needs them: use --dataset_mode unaligned_seg"
+            )
+        for part in (model, dataset):
+            part.modify_commandline_options(parser, self.is_train)
         parser.set_defaults(**saved)
         parser.add_argument("-h", "--help", action="help", help="show this help and exit")
         opt = parser.parse_all(argv)
@@ -217,7 +224,7 @@ class BaseOptions:
                 "both 3 (colour) or both 1 (grey)"
             )
         if "crop" in opt.resize_or_crop:
-            yield from self.size_problems(opt)
+            yield from islice(self.size_problems(opt), 1)  # height and width share their mistake
         if getattr(opt, "ins_per", 1) > getattr(opt, "ins_max", 1) and self.is_train:
             yield (
                 f"--ins_per {opt.ins_per} is larger than --ins_max {opt.ins_max}: "
@@ -252,7 +259,7 @@ class BaseOptions:
         """Write opt.txt for people and options.json for `test.py` into the run's folder."""
         folder = run_folder(opt)
         write_text(folder / "opt.txt", self.text(opt))
-        versions = {"torch": torch.__version__}
+        versions = {"torch": str(torch.__version__)}
         write_text(
             folder / OPTIONS_FILE, json.dumps(vars(opt) | {"versions": versions}, indent=1) + "\n"
         )

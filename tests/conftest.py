@@ -9,33 +9,48 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import train
 from data.scene import Scene
 from datasets import generate_shapes_dataset
 from models import create_model
 from options.train_options import TrainOptions
 
 SHARED = ROOT.parent / "shared"
-TINY = (
-    "--gpu_ids -1 --ngf 4 --ndf 4 --n_blocks 1 --load_size 32 --crop_size 32 --display_id 0"
-).split()
+TINY = [
+    "--gpu_ids",
+    "-1",
+    "--ngf",
+    "4",
+    "--ndf",
+    "4",
+    "--n_blocks",
+    "1",
+    "--load_size",
+    "32",
+    "--crop_size",
+    "32",
+    "--display_id",
+    "0",
+]
 
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory) -> Path:
     """A shapes dataset of 6 + 6 training and 3 + 3 test pictures of 32x32."""
     root = tmp_path_factory.mktemp("shapes")
-    arguments = "--size 32 --train 6 --test 3 --max_instances 3".split()
+    arguments = ["--size", "32", "--train", "6", "--test", "3", "--max_instances", "3"]
     generate_shapes_dataset.main(["--save_root", str(root), *arguments])
     return root
 
 
 @pytest.fixture
 def run(shapes, tmp_path, monkeypatch):
-    """Calls a command's main with the tiny options, in a folder of its own."""
+    """Calls a command's main in a folder of its own; training with the tiny options."""
     monkeypatch.chdir(tmp_path)
 
     def call(main, words: str = "", dataroot: Path = shapes) -> None:
-        main(["--dataroot", str(dataroot), *TINY, *words.split()])
+        tiny = TINY if main is train.main else TINY[:2]
+        main(["--dataroot", str(dataroot), *tiny, *words.split()])
 
     return call
 

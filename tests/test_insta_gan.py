@@ -23,8 +23,8 @@ def gradients(model) -> dict[str, torch.Tensor]:
 def group_by_group(model, scenes) -> dict[int, tuple[dict, dict]]:
     """Losses and gradients by the first slot of their group, at fixed weights."""
     model.set_input(scenes)
-    starts = [group.start for group in model.groups]
-    return {s: (losses, gradients(model)) for s, losses in zip(starts, model.train_groups())}
+    groups = zip([group.start for group in model.groups], model.train_groups(), strict=True)
+    return {start: (losses, gradients(model)) for start, losses in groups}
 
 
 def test_plan_cuts_from_ins_max_and_leaves_finished_samples_out():
@@ -46,7 +46,8 @@ def test_a_batch_gives_the_mean_of_its_samples(words):
     scenes = {"A": random_scene([1, 4, 0], seed=1), "B": random_scene([3, 0, 2], seed=2)}
     whole = group_by_group(model, scenes)
     singles = [
-        group_by_group(model, {d: scene.select([i]) for d, scene in scenes.items()}) for i in range(3)
+        group_by_group(model, {d: scene.select([i]) for d, scene in scenes.items()})
+        for i in range(3)
     ]
     assert list(whole) == [0, 2]
     for start, (losses, grads) in whole.items():

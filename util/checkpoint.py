@@ -34,7 +34,7 @@ class Checkpoints:
             "model": model.state_dict(),
             "progress": progress.state_dict(),
             "random": random_states(),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
         }
         write_atomic(self.folder / STATE_FILE, lambda file: torch.save(state, file))
         for label in labels:
@@ -128,7 +128,7 @@ def explain_mismatch(path: Path, model, states: Mapping[str, Mapping]) -> None:
         if difference := model.architecture_difference(name, state):
             raise UserError(
                 f"{path} is of another architecture: {difference}; type the --netG, "
-                "--netD, --ngf, --ndf, --n_blocks, --n_layers_D, --norm, --dropout it was trained with"
+                "--netD, --ngf, --ndf, --n_blocks, --n_layers_D, --norm or --dropout it has"
             )
 
 

@@ -24,10 +24,8 @@ class Logger:
     def step(self, progress: Progress) -> None:
         """After every batch; must not wait for the device."""
 
-    def losses(
-        self, progress: Progress, losses: Mapping[str, float], timing: Mapping[str, float]
-    ) -> None:
-        """Losses and `time`, `data`, `images_per_s`, now and then."""
+    def losses(self, progress: Progress, losses: Mapping[str, float], facts: Mapping) -> None:
+        """Losses, and the facts `time`, `data`, `images_per_s` and `lr`, now and then."""
 
     def pictures(self, progress: Progress, visuals: Mapping[str, Tensor]) -> None:
         """Visuals [B, C, H, W] in [-1, 1] by name."""
@@ -76,17 +74,17 @@ class Console(Logger):
         left = (self.whole - self.first) / rate - (time.perf_counter() - self.started)
         self.say(f"{rate:.2g} pictures per second and domain, about {duration(left)} left")
 
-    def losses(self, progress, losses, timing) -> None:
+    def losses(self, progress, losses, facts) -> None:
         line = "".join(f"{name}: {value:.3f} " for name, value in losses.items())
         head = (
-            f"(epoch: {progress.epoch}, iters: {progress.images}, time: {timing['time']:.3f}, "
-            f"data: {timing['data']:.3f}) "
+            f"(epoch: {progress.epoch}, iters: {progress.images}, time: {facts['time']:.3f}, "
+            f"data: {facts['data']:.3f}) "
         )
         record = {
             "epoch": progress.epoch,
             "iters": progress.images,
             "total": progress.total,
-            **timing,
+            **facts,
         }
         record |= {"losses": {n: v if math.isfinite(v) else None for n, v in losses.items()}}
         self.append("loss_log.txt", head + line)
@@ -159,9 +157,9 @@ class Loggers:
         for logger in self.loggers:
             logger.step(progress)
 
-    def losses(self, progress, losses, timing) -> None:
+    def losses(self, progress, losses, facts) -> None:
         for logger in self.loggers:
-            logger.losses(progress, losses, timing)
+            logger.losses(progress, losses, facts)
 
     def pictures(self, progress: Progress, get_visuals, last: bool = False) -> None:
         """Ask for visuals if a logger's turn has come, or if these are the last ones."""

@@ -33,7 +33,7 @@ class VisdomLogger(Logger):
         self.thread = threading.Thread(target=self._work, daemon=True, name="visdom")
         self.thread.start()
 
-    def losses(self, progress, losses, timing) -> None:
+    def losses(self, progress, losses, facts) -> None:
         self._put(("losses", progress.total, dict(losses)))
 
     def pictures(self, progress, visuals) -> None:

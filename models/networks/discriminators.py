@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.networks.blocks import patch_classifier, patch_features, patch_width
-from models.networks.generators import fill_slots, sum_over_set
+from models.networks.generators import fill_slots, instance_rows, sum_over_set
 
 
 class SetDiscriminator(nn.Module):
@@ -28,8 +28,9 @@ class SetDiscriminator(nn.Module):
         self.classifier = patch_classifier(2 * patch_width(width, n_layers), norm=norm)
 
     def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> Tensor:
-        mask_features = self.feature_seg(masks.flatten(0, 1).unsqueeze(1))  # [B N, C, h, w]
-        mask_sum = sum_over_set(mask_features.unflatten(0, present.shape), present)
+        rows = instance_rows(present)
+        mask_features = self.feature_seg(masks.flatten(0, 1)[rows].unsqueeze(1))  # [K, C, h, w]
+        mask_sum = sum_over_set(mask_features, rows, present)
         return self.classifier(torch.cat([self.feature_img(image), mask_sum], 1))
 
 

@@ -30,17 +30,14 @@ class SetGenerator(nn.Module):
         self.decoder_seg = resnet_decoder(1, 3 * width, norm=norm)
 
     def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        batch, instances = present.shape
-        image_feature = self.encoder_img(image)  # [B, C, h, w]
-        mask_features = self.encoder_seg(masks.flatten(0, 1).unsqueeze(1))  # [B N, C, h, w]
-        mask_features = mask_features.unflatten(0, (batch, instances))
-        mask_sum = sum_over_set(mask_features, present)  # [B, C, h, w]
+        rows = instance_rows(present)  # [K], the instances' places among the B N masks
+        samples = rows // present.shape[1]  # [K], which picture they belong to
+        mask_features = self.encoder_seg(masks.flatten(0, 1)[rows].unsqueeze(1))  # [K, C, h, w]
+        mask_sum = sum_over_set(mask_features, rows, present)  # [B, C, h, w]
 
-        context = torch.cat([image_feature, mask_sum], 1)  # h_GX of Eq. 1
-        own_and_context = torch.cat(  # h_GA of Eq. 1, [B, N, 3 C, h, w]
-            [mask_features, context.unsqueeze(1).expand(-1, instances, -1, -1, -1)], 2
-        )
-        new_masks = self.decoder_seg(own_and_context.flatten(0, 1)).view_as(masks)
+        context = torch.cat([self.encoder_img(image), mask_sum], 1)  # h_GX of Eq. 1
+        own_and_context = torch.cat([mask_features, context[samples]], 1)  # h_GA of Eq. 1
+        new_masks = spread(self.decoder_seg(own_and_context).squeeze(1), rows, present)
         return self.decoder_img(context), erase_absent(new_masks, present)
 
 
@@ -74,9 +71,28 @@ class StackedGenerator(nn.Module):
         return new_image, erase_absent(new_masks[:, : masks.shape[1]], present)
 
 
-def sum_over_set(features: Tensor, present: Tensor) -> Tensor:
-    """Sum of the features [B, N, C, h, w] of the present instances, [B, C, h, w]."""
-    return (features * present[:, :, None, None, None].to(features.dtype)).sum(1)
+def instance_rows(present: Tensor) -> Tensor:
+    """Which of the B N masks to compute, [K]: on a CPU the present ones, at least one.
+
+    A GPU would have to be asked, and the step would wait for the answer: there all of them are, and
+    `present` keeps the absent ones out of every sum.
+    """
+    everything = torch.arange(present.numel(), device=present.device)
+    if present.device.type != "cpu":
+        return everything
+    return everything[present.flatten()] if present.any() else everything[:1]
+
+
+def spread(values: Tensor, rows: Tensor, present: Tensor) -> Tensor:
+    """Values [K, ...] of the computed masks at their places in the batch, [B, N, ...], else 0."""
+    places = values.new_zeros(present.numel(), *values.shape[1:])
+    return places.index_copy(0, rows, values).unflatten(0, present.shape)
+
+
+def sum_over_set(features: Tensor, rows: Tensor, present: Tensor) -> Tensor:
+    """Sum of the features [K, C, h, w] of each picture's present instances, [B, C, h, w]."""
+    weight = present.flatten()[rows].to(features.dtype)
+    return spread(features * weight[:, None, None, None], rows, present).sum(1)
 
 
 def erase_absent(masks: Tensor, present: Tensor) -> Tensor:
