@@ -23,23 +23,22 @@ DOMAINS = {"AtoB": "A", "BtoA": "B", "both": "AB"}
 def main(argv: list[str] | None = None) -> None:
     opt = TestOptions().parse(argv)
     checkpoints = Checkpoints(run_folder(opt))
-    label = f"iter_{opt.load_iter}" if opt.load_iter else opt.epoch
     if not opt.has_saved_options:
-        fit_to_weights(opt, checkpoints, label)
+        fit_to_weights(opt, checkpoints)
     device = prepare_device(opt)
 
     dataset = create_dataset(opt)
     domains = {letter: dataset.domain(letter) for letter in DOMAINS[opt.direction]}
     model = create_model(opt, device)
-    checkpoints.load_weights(model, label)
+    checkpoints.load_weights(model, opt.label)
     if opt.eval:
         model.eval()
     if opt.dry_run:
         counts = ", ".join(f"{len(scenes)} of {letter}" for letter, scenes in domains.items())
-        print(f"dry run: {label} fits, {counts} to translate, nothing written")
+        print(f"dry run: {opt.label} fits, {counts} to translate, nothing written")
         return
 
-    results = Results(Path(opt.results_dir) / opt.name / f"{opt.phase}_{label}", opt)
+    results = Results(Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.label}", opt)
     scores = shapes.Scores(Path(opt.dataroot), opt.phase)
     for letter, scenes in domains.items():
         target = "B" if letter == "A" else "A"
@@ -68,9 +67,9 @@ def translate(model, batch: Scene, source: str, target: str) -> tuple[Scene, Sce
     )
 
 
-def fit_to_weights(opt, checkpoints: Checkpoints, label: str) -> None:
+def fit_to_weights(opt, checkpoints: Checkpoints) -> None:
     """Read width, depth and kind from the weights, where no options were saved with them."""
-    found = checkpoints.generator_options(label, "G_A")
+    found = checkpoints.generator_options(opt.label, "G_A")
     chosen = {name: value for name, value in found.items() if name not in opt.typed}
     for name, value in chosen.items():
         setattr(opt, name, value)

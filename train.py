@@ -13,9 +13,8 @@ from options.train_options import TrainOptions
 from util.checkpoint import Checkpoints
 from util.device import prepare_device
 from util.errors import command
-from util.loggers import Console, Loggers, TrainingPage
+from util.loggers import create_loggers
 from util.progress import Progress, StepTimer
-from util.visdom_logger import VisdomLogger
 
 
 @command
@@ -31,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     checkpoints = Checkpoints(run_folder(opt))
     progress = Progress(epoch=opt.epoch_count)
     if opt.continue_train:
-        continue_run(opt, checkpoints, model, progress)
+        print(checkpoints.continue_run(model, progress, opt.label))
 
     epochs = opt.niter + opt.niter_decay
     print(plan(opt, model, len(loader), epochs))
@@ -44,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
 
     options.save(opt)
     timer = StepTimer()
-    with create_loggers(opt, progress, len(loader), epochs) as loggers:
+    with create_loggers(opt, run_folder(opt), progress, len(loader), epochs) as loggers:
         while progress.epoch <= epochs:
             for batch in loader.epoch(progress.epoch, skip=progress.batches):
                 timer.data_ready()
@@ -61,6 +60,7 @@ def main(argv: list[str] | None = None) -> None:
                 if progress.due(opt.save_latest_freq):
                     label = f"iter_{progress.total}" if opt.save_by_iter else "latest"
                     checkpoints.save(model, progress, label)
+                timer.forget()
 
             finished, last = progress.epoch, progress.epoch == epochs
             if last:
@@ -70,19 +70,6 @@ def main(argv: list[str] | None = None) -> None:
             if last or finished % opt.save_epoch_freq == 0:
                 checkpoints.save(model, progress, "latest", str(finished))
     print(f"done: {epochs} epochs, saved in {run_folder(opt)}")
-
-
-def continue_run(opt, checkpoints: Checkpoints, model, progress: Progress) -> None:
-    """Go on from the state file, or from weights alone where others were asked for."""
-    label = f"iter_{opt.load_iter}" if opt.load_iter else opt.epoch
-    if label == "latest" and checkpoints.has_state():
-        checkpoints.resume(model, progress)
-        print(f"continuing at epoch {progress.epoch}, {progress.images} pictures into it")
-    else:
-        checkpoints.load_weights(model, label)
-        print(
-            f"starting from the weights `{label}` with fresh optimisers, at epoch {progress.epoch}"
-        )
 
 
 def plan(opt, model, epoch_images: int, epochs: int) -> str:
@@ -98,27 +85,6 @@ def plan(opt, model, epoch_images: int, epochs: int) -> str:
         f"{opt.fineSizeH}x{opt.fineSizeW} (HxW), batch {opt.batch_size}, {epochs} epochs",
     ]
     return "\n".join(lines + [str(net) for net in model.networks.values() if opt.verbose])
-
-
-def create_loggers(opt, progress: Progress, epoch_images: int, epochs: int) -> Loggers:
-    """The console, and whichever of page and dashboard the options ask for."""
-    folder = run_folder(opt)
-    loggers = [Console(folder, progress, epoch_images, epochs)]
-    if not opt.no_html:
-        loggers.append(TrainingPage(folder, opt.name, opt.update_html_freq, opt.display_winsize))
-    if opt.display_id > 0:
-        loggers.append(
-            VisdomLogger(
-                server=opt.display_server,
-                port=opt.display_port,
-                env=opt.display_env,
-                display_id=opt.display_id,
-                ncols=opt.display_ncols,
-                name=opt.name,
-                freq=opt.display_freq,
-            )
-        )
-    return Loggers(loggers)
 
 
 if __name__ == "__main__":

@@ -226,7 +226,7 @@ class InstaGANModel(BaseModel):
         new = [
             (one.image, one.masks, one.present) for one in fake.split()
         ]  # plain tensors can be saved
-        past = Scene.cat([Scene(*one) for one in direction.pool.query(new)])
+        past = Scene.cat([Scene(*one).to(self.device) for one in direction.pool.query(new)])
         terms.append((self.discriminate(direction.discriminator, past), False))
         losses = [adversarial_loss(*term, self.opt.gan_mode).sum() for term in terms]
         return 0.5 * sum(losses) / self.batch_size

@@ -192,6 +192,7 @@ class BaseOptions:
     def complete(self, opt: argparse.Namespace) -> None:
         """Fill in what depends on other options or on the machine."""
         opt.name = run_name(opt)
+        opt.label = f"iter_{opt.load_iter}" if opt.load_iter else opt.epoch
         opt.gpu_ids = parse_gpu_ids(opt.gpu_ids)
         if opt.num_threads is None:
             opt.num_threads = 4 if opt.gpu_ids else 0
@@ -246,10 +247,15 @@ class BaseOptions:
         if opt.resize_or_crop == "scale_width_and_crop" and opt.loadSizeW < opt.fineSizeW:
             yield f"--loadSizeW {opt.loadSizeW} is below --fineSizeW {opt.fineSizeW}: raise it"
 
+    @staticmethod
+    def saved(opt: argparse.Namespace) -> dict:
+        """The options as they are written down."""
+        return {name: value for name, value in vars(opt).items() if name != "typed"}
+
     def text(self, opt: argparse.Namespace) -> str:
         """The options as a list, those that differ from their defaults marked."""
         lines = ["----------------- Options ---------------"]
-        for name, value in sorted(vars(opt).items()):
+        for name, value in sorted(self.saved(opt).items()):
             default = self.defaults.get(name, value)
             mark = "" if value == default or default is None else f"\t[default: {default}]"
             lines.append(f"{name:>25}: {str(value):<30}{mark}".rstrip())
@@ -261,7 +267,8 @@ class BaseOptions:
         write_text(folder / "opt.txt", self.text(opt))
         versions = {"torch": str(torch.__version__)}
         write_text(
-            folder / OPTIONS_FILE, json.dumps(vars(opt) | {"versions": versions}, indent=1) + "\n"
+            folder / OPTIONS_FILE,
+            json.dumps(self.saved(opt) | {"versions": versions}, indent=1) + "\n",
         )
 
 

@@ -45,6 +45,16 @@ class Checkpoints:
 
     # ---- loading
 
+    def continue_run(self, model, progress: Progress, label: str) -> str:
+        """Go on from the state file, or from the weights `label` alone; returns a line to print."""
+        if label == "latest" and self.has_state():
+            self.resume(model, progress)
+            return f"continuing at epoch {progress.epoch}, {progress.images} pictures into it"
+        self.load_weights(model, label)
+        return (
+            f"starting from the weights `{label}` with fresh optimisers, at epoch {progress.epoch}"
+        )
+
     def has_state(self) -> bool:
         return (self.folder / STATE_FILE).is_file()
 

@@ -76,3 +76,13 @@ class Page:
 
     def write(self, path: Path) -> None:
         write_text(path, self.document.render())
+
+
+def rows_of(names: list[str], files: Mapping[str, str]) -> list[dict[str, str]]:
+    """Visuals in rows: one per domain of the source and per kind, image and masks apart."""
+    rows: list[dict[str, str]] = []
+    for name in names:
+        if name.startswith("real") or not rows:
+            rows.append({})
+        rows[-1][name] = files[name]
+    return rows

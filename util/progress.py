@@ -59,6 +59,10 @@ class StepTimer:
         self.worked += self._lap()
         self.images += images
 
+    def forget(self) -> None:
+        """Do not count the time since the last call: logging and saving are neither."""
+        self._lap()
+
     def read(self) -> dict[str, float]:
         """`time` and `data` in seconds per picture, `images_per_s`; starts anew."""
         images = max(self.images, 1)

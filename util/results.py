@@ -11,9 +11,8 @@ from tqdm import tqdm
 
 from data.scene import Scene
 from util.files import write_text
-from util.html import Page
+from util.html import Page, rows_of
 from util.images import save_png, to_pixels
-from util.loggers import rows_of
 
 COLUMNS = {  # scores as the page and the terminal call them
     "mask_shape_success": "mask shape success",
@@ -63,7 +62,7 @@ class Results:
     def write(self, scores) -> None:
         """Write the page, and `metrics.json` and `metrics_detail.json` if there are scores."""
         opt = self.opt
-        title = f"{opt.name}: {opt.phase}, epoch {opt.epoch}"
+        title = f"{opt.name}: {opt.phase}, epoch {opt.label}"
         about = [
             f"Model {opt.model}, data {opt.dataroot}. Each row: the picture, its translation, "
             "and its translation back; below, the union of the instance masks."

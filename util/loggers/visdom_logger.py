@@ -1,14 +1,16 @@
 """The visdom dashboard: never in the way of a step, silent when there is no server."""
 
 import contextlib
-import io
 import logging
 import queue
 import threading
 import urllib.request
 
+import numpy as np
+from tqdm import tqdm
+
 from util.images import to_pixels
-from util.loggers import Logger
+from util.loggers.base import Logger
 
 PATIENCE = 1.0  # seconds that a server has to answer, and that closing waits for what is queued
 
@@ -60,20 +62,18 @@ class VisdomLogger(Logger):
                 kind, total, content = message
                 getattr(self, f"_send_{kind}")(client, total, content)
         except Exception as error:  # whatever a dashboard does, the run goes on without it
-            print(
+            tqdm.write(
                 f"note: no visdom at {self.url} ({type(error).__name__}); logs and page go on "
-                "(start one with `python -m visdom.server`, or --display_id 0 to be silent)",
-                flush=True,
+                "(start one with `python -m visdom.server`, or --display_id 0 to be silent)"
             )
 
     def _connect(self):
         urllib.request.urlopen(self.url, timeout=PATIENCE).close()
         logging.getLogger("visdom").setLevel(logging.CRITICAL)
         logging.getLogger("websocket").setLevel(logging.CRITICAL)
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            import visdom
+        import visdom
 
-            return visdom.Visdom(**self.options, use_incoming_socket=False)
+        return visdom.Visdom(**self.options, use_incoming_socket=False)
 
     def _send_losses(self, client, total: int, losses: dict) -> None:
         curves = self.curves
@@ -83,11 +83,22 @@ class VisdomLogger(Logger):
         client.line(
             X=curves["x"],
             Y=curves["y"],
-            win=self.display_id,
+            win=str(self.display_id),
             opts={"title": f"{self.name} loss", "legend": curves["names"], "xlabel": "pictures"},
         )
 
     def _send_pictures(self, client, total: int, pixels: dict) -> None:
-        for place, (name, picture) in enumerate(pixels.items()):
-            stacked = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
-            client.image(stacked, win=self.display_id + 1 + place, opts={"title": name})
+        channels_first = {
+            name: np.broadcast_to(
+                np.atleast_3d(picture).transpose(2, 0, 1), (3, *picture.shape[:2])
+            )
+            for name, picture in pixels.items()
+        }
+        first = self.display_id + 1
+        if self.ncols > 0:
+            grid = np.stack(list(channels_first.values()))
+            title = f"{self.name}: {', '.join(pixels)}"
+            client.images(grid, nrow=self.ncols, win=str(first), opts={"title": title})
+            return
+        for place, (name, picture) in enumerate(channels_first.items()):
+            client.image(picture, win=str(first + place), opts={"title": name})

@@ -1,0 +1,57 @@
+"""The interface of a logger, and all loggers of a run as one."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from util.progress import Progress
+
+
+class Logger:
+    """The interface. `picture_freq` is how often, in pictures, it wants visuals; 0: never."""
+
+    picture_freq = 0
+
+    def step(self, progress: Progress) -> None:
+        """After every batch; must not wait for the device."""
+
+    def losses(self, progress: Progress, losses: Mapping[str, float], facts: Mapping) -> None:
+        """Losses, and the facts `time`, `data`, `images_per_s` and `lr`, now and then."""
+
+    def pictures(self, progress: Progress, visuals: Mapping[str, Tensor]) -> None:
+        """Visuals [B, C, H, W] in [-1, 1] by name."""
+
+    def close(self) -> None:
+        """At the end of the run, also when it fails."""
+
+
+class Loggers:
+    """All loggers of a run as one; closed at the end, whatever happens."""
+
+    def __init__(self, loggers: list[Logger]):
+        self.loggers = loggers
+
+    def __enter__(self) -> "Loggers":
+        return self
+
+    def __exit__(self, *_) -> None:
+        for logger in self.loggers:
+            logger.close()
+
+    def step(self, progress: Progress) -> None:
+        for logger in self.loggers:
+            logger.step(progress)
+
+    def losses(self, progress, losses, facts) -> None:
+        for logger in self.loggers:
+            logger.losses(progress, losses, facts)
+
+    def pictures(self, progress: Progress, get_visuals, last: bool = False) -> None:
+        """Ask for visuals if a logger's turn has come, or if these are the last ones."""
+        wanting = [
+            x for x in self.loggers if x.picture_freq and (last or progress.due(x.picture_freq))
+        ]
+        if wanting:
+            visuals = get_visuals()
+            for logger in wanting:
+                logger.pictures(progress, visuals)

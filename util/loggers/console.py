@@ -1,0 +1,93 @@
+"""The terminal and the log files."""
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from util.loggers.base import Logger
+from util.progress import Progress
+
+
+class Console(Logger):
+    """A progress bar, `loss_log.txt` in the official format and `metrics.jsonl`.
+
+    Where the output is no terminal there is a plain line per report instead of the bar.
+    """
+
+    ESTIMATE_AFTER = 10  # batches
+
+    def __init__(self, folder: Path, progress: Progress, epoch_images: int, epochs: int):
+        self.folder = folder
+        self.epochs = epochs
+        self.epoch_images = epoch_images
+        self.whole = epoch_images * epochs
+        self.batches = 0
+        self.started = time.perf_counter()
+        self.first = (progress.epoch - 1) * epoch_images + progress.images
+        interactive = sys.stderr.isatty()
+        self.bar = tqdm(
+            total=self.whole,
+            initial=self.first,
+            unit="img",
+            disable=not interactive,
+            dynamic_ncols=True,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt}, {remaining} left{postfix}",
+        )
+        with open(folder / "loss_log.txt", "a", encoding="utf-8") as log:
+            log.write(f"================ Training Loss ({time.strftime('%c')}) ================\n")
+
+    def step(self, progress: Progress) -> None:
+        self.batches += 1
+        self.bar.set_description_str(f"epoch {progress.epoch}/{self.epochs}", refresh=False)
+        self.bar.update(progress.step)
+        if self.batches == self.ESTIMATE_AFTER:
+            self.estimate(progress)
+
+    def estimate(self, progress: Progress) -> None:
+        """Say once how long the run will take."""
+        rate = self.batches * progress.step / (time.perf_counter() - self.started)
+        left = (self.whole - self.first) / rate - (time.perf_counter() - self.started)
+        self.say(f"{rate:.2g} pictures per second and domain, about {duration(left)} left")
+
+    def losses(self, progress, losses, facts) -> None:
+        line = "".join(f"{name}: {value:.3f} " for name, value in losses.items())
+        head = (
+            f"(epoch: {progress.epoch}, iters: {progress.images}, time: {facts['time']:.3f}, "
+            f"data: {facts['data']:.3f}) "
+        )
+        record = {
+            "epoch": progress.epoch,
+            "iters": progress.images,
+            "total": progress.total,
+            **facts,
+        }
+        record |= {"losses": {n: v if math.isfinite(v) else None for n, v in losses.items()}}
+        self.append("loss_log.txt", head + line)
+        self.append("metrics.jsonl", json.dumps(record))
+        main = {kind: sum(v for n, v in losses.items() if n[0] == kind) for kind in "GD"}
+        self.bar.set_postfix({kind: f"{value:.2f}" for kind, value in main.items()}, refresh=False)
+        if self.bar.disable:
+            done = time.perf_counter() - self.started
+            passed = ((progress.epoch - 1) * self.epoch_images + progress.images) / self.whole
+            print(f"{passed:4.0%} {duration(done)} {head}{line}", flush=True)
+
+    def say(self, text: str) -> None:
+        self.bar.write(text) if not self.bar.disable else print(text, flush=True)
+
+    def append(self, name: str, line: str) -> None:
+        with open(self.folder / name, "a", encoding="utf-8") as log:
+            log.write(line.rstrip() + "\n")
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{max(seconds, 0):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
