@@ -4,16 +4,19 @@
 import sys
 from pathlib import Path
 
+import torch
+
 from data import create_dataset
 from data.scene import Scene
 from data.transforms import pad_scene
 from metrics import shapes
 from models import create_model
+from models.networks.official import infer_generator
 from options.base_options import run_folder
 from options.test_options import TestOptions
 from util.checkpoint import Checkpoints
 from util.device import prepare_device
-from util.errors import command
+from util.errors import UserError, command
 from util.results import Results
 
 DOMAINS = {"AtoB": "A", "BtoA": "B", "both": "AB"}
@@ -26,11 +29,12 @@ def main(argv: list[str] | None = None) -> None:
     if not opt.has_saved_options:
         fit_to_weights(opt, checkpoints)
     device = prepare_device(opt)
+    torch.manual_seed(opt.seed)
 
     dataset = create_dataset(opt)
     domains = {letter: dataset.domain(letter) for letter in DOMAINS[opt.direction]}
     model = create_model(opt, device)
-    checkpoints.load_weights(model, opt.label)
+    print(model.setup(checkpoints))
     if opt.eval:
         model.eval()
     if opt.dry_run:
@@ -39,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
         return
 
     results = Results(Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.label}", opt)
-    scores = shapes.Scores(Path(opt.dataroot), opt.phase)
+    scores = shapes.Scores(Path(opt.dataroot), opt.phase, dataset.how)
     for letter, scenes in domains.items():
         target = "B" if letter == "A" else "A"
         count = min(len(scenes), opt.num_test or len(scenes))
@@ -69,7 +73,11 @@ def translate(model, batch: Scene, source: str, target: str) -> tuple[Scene, Sce
 
 def fit_to_weights(opt, checkpoints: Checkpoints) -> None:
     """Read width, depth and kind from the weights, where no options were saved with them."""
-    found = checkpoints.generator_options(opt.label, "G_A")
+    try:
+        found = infer_generator(checkpoints.weights(opt.label, "G_A"))
+    except (KeyError, ValueError, AttributeError):
+        path = checkpoints.weights_path(opt.label, "G_A")
+        raise UserError(f"{path} does not hold a generator's weights") from None
     chosen = {name: value for name, value in found.items() if name not in opt.typed}
     for name, value in chosen.items():
         setattr(opt, name, value)

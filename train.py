@@ -29,14 +29,18 @@ def main(argv: list[str] | None = None) -> None:
     model = create_model(opt, device)
     checkpoints = Checkpoints(run_folder(opt))
     progress = Progress(epoch=opt.epoch_count)
-    if opt.continue_train:
-        print(checkpoints.continue_run(model, progress, opt.label))
-
+    print(model.setup(checkpoints, progress))
     epochs = opt.niter + opt.niter_decay
     print(plan(opt, model, len(loader), epochs))
     if opt.dry_run:
         print(f"read all files: {dataset.check()}\ndry run: no step taken, nothing written")
         return
+    if opt.continue_train:
+        checkpoints.save(
+            model, progress, "latest"
+        )  # whole again, should a save have been cut short
+    elif earlier := checkpoints.set_aside():
+        print(earlier)
     if progress.epoch > epochs:
         print(f"nothing left to do: the run has had its {epochs} epochs, raise --niter to go on")
         return
@@ -45,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     timer = StepTimer()
     with create_loggers(opt, run_folder(opt), progress, len(loader), epochs) as loggers:
         while progress.epoch <= epochs:
-            for batch in loader.epoch(progress.epoch, skip=progress.batches):
+            for batch in loader.epoch(progress.epoch, skip=progress.images):
                 timer.data_ready()
                 model.set_input(batch)
                 model.optimize_parameters()

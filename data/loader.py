@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from data.base_dataset import BaseDataset, Draw, generator_for
+from data.base_dataset import ORDER, BaseDataset, Draw, generator_for
 from data.scene import Scene
 from util.errors import UserError
 
 
 class EpochSampler(Sampler):
-    """Batches of draws of one epoch, from any batch on."""
+    """Batches of draws of one epoch, without its first `skip` samples."""
 
     def __init__(self, length: int, batch_size: int, seed: int, shuffle: bool):
         self.length = length
@@ -22,16 +22,16 @@ class EpochSampler(Sampler):
         self.skip = 0
 
     def __len__(self) -> int:
-        return -(-self.length // self.batch_size) - self.skip
+        return -(-(self.length - self.skip) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[Draw]]:
         order = list(range(self.length))
         if self.shuffle:
             order = torch.randperm(
-                self.length, generator=generator_for(self.seed, self.epoch)
+                self.length, generator=generator_for(self.seed, self.epoch, ORDER)
             ).tolist()
         draws = [Draw(self.epoch, position, index) for position, index in enumerate(order)]
-        for start in range(self.skip * self.batch_size, self.length, self.batch_size):
+        for start in range(self.skip, self.length, self.batch_size):
             yield draws[start : start + self.batch_size]
 
 
@@ -55,7 +55,7 @@ class SceneLoader:
         return self.sampler.length
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[dict[str, Scene]]:
-        """The batches of epoch `number`, without the first `skip`."""
+        """The batches of epoch `number`, without its first `skip` pictures."""
         self.sampler.epoch, self.sampler.skip = number, skip
         for batch in self.loader:
             if isinstance(batch, UserError):

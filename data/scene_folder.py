@@ -1,6 +1,7 @@
 """Pictures and masks on disk: `{phase}{domain}/STEM.png`, `{phase}{domain}_seg/STEM_0.png`, …"""
 
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from util.errors import UserError
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 ROTATED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 ORIENTATION = 0x0112
+BROKEN = (  # all that Pillow raises for broken files
+    *(OSError, ValueError, SyntaxError, EOFError, struct.error),
+    Image.DecompressionBombError,
+)
 
 
 @dataclass(frozen=True)
@@ -92,10 +97,15 @@ def apply_policy(scenes: list[SceneFiles], policy: str, where: str) -> tuple[lis
     return kept, f"{first}; skipped (see --no_mask)"
 
 
-def check_sizes(scenes: list[SceneFiles]) -> None:
-    """Read all headers; raises UserError for a mask of another size than its picture."""
+def check_sizes(scenes: list[SceneFiles]) -> list[tuple[int, int]]:
+    """The (height, width) of every picture, from the headers of all files.
+
+    Raises UserError for a mask of another size than its picture.
+    """
+    sizes = []
     for scene in scenes:
         size = picture_size(scene.image)
+        sizes.append(size)
         for path in scene.masks:
             if picture_size(path) != size:
                 h, w = picture_size(path)
@@ -104,6 +114,7 @@ def check_sizes(scenes: list[SceneFiles]) -> None:
                     f"{size[0]}x{size[1]}: "
                     "make the mask anew from the picture"
                 )
+    return sizes
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -130,7 +141,7 @@ def decode(path: Path) -> Image.Image:
     try:
         with Image.open(path) as picture:
             return ImageOps.exif_transpose(picture)
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all three for broken files
+    except BROKEN as error:
         raise UserError(
             f"{path} cannot be read ({error_text(error)}): replace or remove it"
         ) from None

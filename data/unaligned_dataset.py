@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from data.base_dataset import BaseDataset, Draw, generator_for
+from data.base_dataset import TEST, BaseDataset, Draw, generator_for
 from data.scene import Scene
 from data.scene_folder import SceneFiles, check_sizes, find_scenes, read_image, read_masks
 from data.transforms import (
@@ -27,13 +27,7 @@ class UnalignedDataset(BaseDataset):
     def __init__(self, opt):
         self.opt = opt
         self.seed = opt.seed
-        self.how = Preprocessing(
-            mode=opt.resize_or_crop,
-            load_size=(opt.loadSizeH, opt.loadSizeW),
-            fine_size=(opt.fineSizeH, opt.fineSizeW),
-            flip=not opt.no_flip,
-            random=opt.is_train,
-        )
+        self.how = preprocessing(opt)
 
     @cached_property
     def scenes(self) -> dict[str, list[SceneFiles]]:
@@ -43,7 +37,9 @@ class UnalignedDataset(BaseDataset):
         """The domain's files, their sizes checked."""
         scenes = find_scenes(Path(self.opt.dataroot), self.opt.phase, domain, self.with_masks)
         scenes = self.choose(scenes, domain)[: self.opt.max_dataset_size]
-        check_sizes(scenes)
+        for files, size in zip(scenes, check_sizes(scenes), strict=True):
+            if self.how:  # a picture smaller than the crop is found before the first step
+                draw_geometry(size, self.how, generator_for(TEST), str(files.image))
         return scenes
 
     def choose(self, scenes: list[SceneFiles], domain: str) -> list[SceneFiles]:
@@ -67,8 +63,9 @@ class UnalignedDataset(BaseDataset):
         """One picture and its masks, under one geometry."""
         image = read_image(files.image, self.opt.input_nc)
         masks = read_masks(files.masks, tuple(image.shape[-2:]))
-        if not getattr(self.opt, "keep_size", False):
-            geometry = draw_geometry(tuple(image.shape[-2:]), self.how, generator, str(files.image))
+        if self.how:
+            size = tuple(image.shape[-2:])
+            geometry = draw_geometry(size, self.how, generator, str(files.image))
             image, masks = geometry.apply(image, smooth=True), geometry.apply(masks, smooth=False)
         masks, numbers = self.order(normalize_masks(masks), files.numbers, generator)
         return make_scene(normalize_image(image), masks, files.name, numbers)
@@ -92,6 +89,19 @@ class UnalignedDataset(BaseDataset):
         return "; ".join(counts)
 
 
+def preprocessing(opt) -> Preprocessing | None:
+    """How pictures are brought to size; None if they keep their own."""
+    if getattr(opt, "keep_size", False):
+        return None
+    return Preprocessing(
+        mode=opt.resize_or_crop,
+        load_size=(opt.loadSizeH, opt.loadSizeW),
+        fine_size=(opt.fineSizeH, opt.fineSizeW),
+        flip=not opt.no_flip,
+        random=opt.is_train,
+    )
+
+
 class DomainScenes(Sequence):
     """One domain's scenes in order, read when asked for."""
 
@@ -104,5 +114,5 @@ class DomainScenes(Sequence):
         return len(self.files)
 
     def __getitem__(self, index: int) -> Scene:
-        generator = generator_for(self.dataset.seed, "AB".index(self.letter), index)
+        generator = generator_for(self.dataset.seed, "AB".index(self.letter), index, TEST)
         return self.dataset.read(self.files[index], generator)

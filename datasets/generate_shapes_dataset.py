@@ -2,9 +2,8 @@
 """Draw the shapes dataset: domain A disks, domain B upright triangles, several per picture.
 
 Small enough to train on a laptop, and drawn, so that a translation can be measured exactly: the
-true
-geometry (`{phase}{A,B}_geometry.json`) and the clean backgrounds (`{phase}{A,B}_background/`) lie
-beside the usual folders. The same arguments give the same bytes.
+true geometry (`{phase}{A,B}_geometry.json`) and the clean backgrounds (`{phase}{A,B}_background/`)
+lie beside the usual folders. The same arguments give the same bytes.
 
     python datasets/generate_shapes_dataset.py --save_root datasets/shapes
 """
@@ -18,6 +17,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from util.command_line import OneLineParser
+from util.errors import UserError, command
+
 SHAPES = {"A": "disk", "B": "triangle"}
 HUES = {"A": (-0.04, 0.04), "B": (0.62, 0.70)}  # of the rim, in turns: reds and blues
 HUE_SHIFT = {"A": 0.13, "B": -0.15}  # from the rim to the middle: to yellow, to cyan
@@ -30,9 +34,12 @@ TRIANGLE_RADIUS = (
 ) ** 0.5  # circumradius of the triangle of a unit disk's area
 
 
+@command
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     root = Path(args.save_root)
+    if any(root.glob("train*")) and not (root / "trainA_geometry.json").is_file():
+        raise UserError(f"--save_root {root} holds another dataset: choose an empty folder")
     for phase, count in (("train", args.train), ("test", args.test)):
         for domain in "AB":
             rng = np.random.default_rng([args.seed, phase == "test", domain == "B"])
@@ -44,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--save_root", default="./datasets/shapes", help="folder to write to")
@@ -64,11 +71,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     for flag, least in (("size", 24), ("train", 1), ("test", 1), ("max_instances", 1), ("seed", 0)):
         if getattr(args, flag) < least:
-            print(
-                f"error: --{flag} {getattr(args, flag)} is too small: at least {least}",
-                file=sys.stderr,
-            )
-            raise SystemExit(2)
+            raise UserError(f"--{flag} {getattr(args, flag)} is too small: at least {least}")
     return args
 
 

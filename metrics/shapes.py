@@ -6,9 +6,11 @@ Pure functions of arrays. Masks are bool [H, W] or [N, H, W], images uint8 [H, W
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from data.base_dataset import TEST, generator_for
 from data.scene import Scene
+from data.scene_folder import read_image
+from data.transforms import Preprocessing, draw_geometry
 from util.images import to_pixels
 
 YARDSTICKS = ("mask_shape_success", "image_mask_iou", "background_l1")
@@ -73,7 +75,8 @@ def score_picture(
 
     mask_shape_success  N times True or False
     image_mask_iou      what differs from the clean background against the union of translated masks
-    background_l1       mean absolute change (0 to 255) outside source and translated masks
+    background_l1       mean absolute change (0 to 255) outside source and translated masks,
+                        None if they leave nothing
     """
     matches = [
         shape_success(*pair, shape) for pair in zip(source_masks, translated_masks, strict=True)
@@ -86,16 +89,20 @@ def score_picture(
         "shape_iou": [s for s, _ in matches],
         "place_iou": [p for _, p in matches],
         "image_mask_iou": iou(changed, translated_masks.any(0)),
-        "background_l1": float(change.mean()) if outside.any() else float("nan"),
+        "background_l1": float(change.mean()) if outside.any() else None,
     }
 
 
 class Scores:
-    """The yardsticks over a whole test set; empty if the dataset is not one of drawn shapes."""
+    """The yardsticks over a whole test set; empty if the dataset is not one of drawn shapes.
 
-    def __init__(self, root: Path, phase: str):
+    how is what brought the pictures to size, None if nothing did: the backgrounds go the same way.
+    """
+
+    def __init__(self, root: Path, phase: str, how: Preprocessing | None = None):
         self.root = root
         self.phase = phase
+        self.how = how
         self.pictures: dict[str, dict[str, dict]] = {}
 
     def add(self, real: Scene, fake: Scene, domain: str) -> None:
@@ -110,52 +117,53 @@ class Scores:
             scored[name] = score_picture(
                 image,
                 translated,
-                self.background(domain, name, image.shape),
+                self.background(domain, name, image.shape[2]),
                 real.masks[i, :instances].numpy() > 0,
                 fake.masks[i, :instances].numpy() > 0,
                 TARGETS[direction],
             )
 
-    def background(self, domain: str, name: str, shape: tuple[int, int, int]) -> np.ndarray:
-        """The clean background of a picture in the shape of its translation, [H, W, 3 or 1]."""
+    def background(self, domain: str, name: str, channels: int) -> np.ndarray:
+        """The clean background of a picture as its translation shows it, [H, W, channels]."""
         path = self.root / f"{self.phase}{domain}_background" / f"{name}.png"
-        with Image.open(path) as picture:
-            picture = picture.convert("RGB" if shape[2] == 3 else "L")
-            return np.atleast_3d(picture.resize((shape[1], shape[0]), Image.BICUBIC))
+        pixels = read_image(path, channels)
+        if self.how:
+            geometry = draw_geometry(tuple(pixels.shape[-2:]), self.how, generator_for(TEST), name)
+            pixels = geometry.apply(pixels, smooth=True)
+        return pixels.permute(1, 2, 0).numpy()
 
     def values(self, direction: str, name: str) -> list[float]:
-        """One value per picture, or per instance for what is counted in instances."""
+        """One value per picture that has one, or per instance for what is counted in instances."""
         values = [picture[name] for picture in self.pictures[direction].values()]
         if values and isinstance(values[0], list):
             values = [value for picture in values for value in picture]
-        return [float(value) for value in values if not np.isnan(value)]
+        return [float(value) for value in values if value is not None]
 
-    def summary(self) -> dict[str, dict[str, float]]:
-        """The mean of each yardstick per direction."""
-        return {
-            direction: {
-                name: round(float(np.mean(self.values(direction, name))), 4) for name in YARDSTICKS
-            }
-            for direction in self.pictures
-        }
+    def summary(self) -> dict[str, dict[str, float | None]]:
+        """The mean of each yardstick per direction; None where no picture has a value."""
+        return self._each(lambda values: round(float(np.mean(values)), 4) if values else None)
 
-    def intervals(self) -> dict[str, dict[str, tuple[float, float]]]:
+    def intervals(self) -> dict[str, dict[str, tuple[float, float] | None]]:
         """95 per cent bootstrap intervals of the means."""
+        return self._each(lambda values: bootstrap_interval(values) if values else None)
+
+    def _each(self, function) -> dict[str, dict]:
         return {
-            direction: {
-                name: bootstrap_interval(self.values(direction, name)) for name in YARDSTICKS
-            }
+            direction: {name: function(self.values(direction, name)) for name in YARDSTICKS}
             for direction in self.pictures
         }
 
     def detail(self) -> dict[str, dict]:
         """Intervals, success at further thresholds, and the values of every picture."""
+        intervals = self.intervals()
         return {
             direction: {
-                "intervals_95": self.intervals()[direction],
-                "mask_shape_success_at": {
+                "intervals_95": intervals[direction],
+                "shape_iou_at_least": {
                     str(threshold): float(
-                        np.mean(np.array(self.values(direction, "shape_iou")) >= threshold)
+                        np.mean(
+                            [value >= threshold for value in self.values(direction, "shape_iou")]
+                        )
                     )
                     for threshold in THRESHOLDS
                 },

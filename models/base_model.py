@@ -12,13 +12,16 @@ from torch.optim import Adam, Optimizer
 from data.scene import Scene
 from models.networks.official import from_official, to_official
 from models.schedules import build_schedule, follow_options
+from util.checkpoint import Checkpoints
 from util.image_pool import ImagePool
+from util.progress import Progress
 
 
 class BaseModel(ABC):
     """The contract of the CycleGAN family. A model builds its networks in the constructor.
 
-    networks, optimizers, schedules and pools are dictionaries; what stands in them is trained,
+    networks, optimizers, schedules and pools are dictionaries, `fake` holds what `test` translated,
+    by target domain; what stands in them is trained,
     saved and resumed without further ado. Gradients, losses and pictures live on `device`.
     """
 
@@ -39,7 +42,9 @@ class BaseModel(ABC):
         self.optimizers: dict[str, Optimizer] = {}
         self.schedules: dict[str, object] = {}
         self.pools: dict[str, ImagePool] = {}
+        self.rates: dict[str, float] = {}  # learning rates of the options
         self.losses: dict[str, Tensor] = {}
+        self.fake: dict[str, Scene] = {}
         self.objective = torch.zeros(2, device=device)  # sum and count of the generators' loss
         self.autocast = partial(
             torch.autocast, device.type, dtype=torch.bfloat16, enabled=opt.precision == "bf16"
@@ -81,19 +86,40 @@ class BaseModel(ABC):
             for w in net.parameters()
         ]
         self.optimizers[kind] = Adam(weights, lr=lr, betas=(self.opt.beta1, 0.999))
+        self.rates[kind] = lr
         self.schedules[kind] = build_schedule(self.optimizers[kind], self.opt)
 
     # ---- what a step uses
 
-    def minimize(self, kind: str, terms: Mapping[str, Tensor]) -> None:
-        """One step of optimiser `kind` on the sum of `terms`; networks without a gradient stay."""
+    def minimize(self, kind: str, terms: Mapping[str, Tensor]) -> Tensor:
+        """One step of optimiser `kind` on the sum of `terms`, which it returns.
+
+        Networks without a gradient stay as they are, their moments too.
+        """
         optimizer = self.optimizers[kind]
         optimizer.zero_grad(set_to_none=True)
         total = sum(terms.values())
         total.backward()
         optimizer.step()
-        if kind == "G":
-            self.objective += torch.stack([total.detach(), torch.ones_like(total)])
+        return total.detach()
+
+    def observe(self, objective: Tensor) -> None:
+        """Count a value of what is minimised, for `--lr_policy plateau`."""
+        self.objective += torch.stack([objective, torch.ones_like(objective)])
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """A look at a model in training that leaves no trace in it: no dropout, no statistics."""
+        training = {name: network.training for name, network in self.networks.items()}
+        devices = self.opt.gpu_ids
+        with torch.random.fork_rng(devices):
+            try:
+                if self.is_train:
+                    self.eval()
+                yield
+            finally:
+                for name, mode in training.items():
+                    self.networks[name].train(mode)
 
     @contextmanager
     def frozen(self, *names: str) -> Iterator[None]:
@@ -123,6 +149,40 @@ class BaseModel(ABC):
             network.eval()
 
     # ---- checkpoints
+
+    def setup(self, checkpoints: Checkpoints, progress: Progress | None = None) -> str:
+        """Load what the options ask for; returns a line to print.
+
+        In training with --continue_train the run's state, model and progress; in testing weights.
+        """
+        label = self.opt.label
+        if not self.is_train:
+            self.load_networks(checkpoints, label)
+            return f"weights: {label}"
+        if not self.opt.continue_train:
+            return "starting anew"
+        if label == "latest" and checkpoints.has_state():
+            checkpoints.resume(self, progress)
+            return f"continuing at epoch {progress.epoch}, {progress.images} pictures into it"
+        return self.load_networks(checkpoints, label) + f", at epoch {progress.epoch}"
+
+    def save_networks(self, checkpoints: Checkpoints, label: str) -> None:
+        """Write the official .pth files `LABEL_net_NAME.pth`."""
+        checkpoints.save_weights(self.network_states(), label)
+
+    def load_networks(self, checkpoints: Checkpoints, label: str) -> str:
+        """Load the weights `label`; discriminators may be missing. Returns a line to print."""
+        fresh = [
+            name
+            for name in self.networks
+            if name.startswith("D") and not checkpoints.has_weights(label, name)
+        ]
+        states = {n: checkpoints.weights(label, n) for n in self.networks if n not in fresh}
+        for name, state in states.items():
+            checkpoints.explain_mismatch(checkpoints.weights_path(label, name), self, {name: state})
+        self.load_network_states(states)
+        new = f"fresh optimisers and fresh {', '.join(fresh)}" if fresh else "fresh optimisers"
+        return f"starting from the weights `{label}` with {new}"
 
     def network_states(self) -> dict[str, dict[str, Tensor]]:
         """All weights with the official keys, on the CPU."""
@@ -165,8 +225,8 @@ class BaseModel(ABC):
         for kind, group in parts.items():
             for name, part in group.items():
                 part.load_state_dict(state[kind][name])
-        for schedule in self.schedules.values():
-            follow_options(schedule)
+        for kind, schedule in self.schedules.items():
+            follow_options(schedule, self.rates[kind])
 
 
 def unwrap(network: nn.Module) -> nn.Module:

@@ -1,39 +1,18 @@
 """InstaGAN: instance-aware image-to-image translation (Mo, Cho and Shin, ICLR 2019)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from data.scene import Scene
 from models.base_model import BaseModel
+from models.direction import Direction
 from models.losses import adversarial_loss, context_loss, set_l1_loss
 from models.networks import build_discriminator, build_generator
 from models.sequential import Group, Step, Translation, plan_groups, translate_in_groups
 from util.image_pool import ImagePool
-
-
-@dataclass(frozen=True)
-class Direction:
-    """One way of translating; the other is the same type with the roles swapped.
-
-    letter is the suffix of its generator, its discriminator and its losses. The trap of the
-    official names: D_A, like G_A, belongs to the direction A -> B and so judges domain *B*.
-    """
-
-    source: str
-    target: str
-    letter: str
-    generator: nn.Module
-    back_generator: nn.Module
-    discriminator: nn.Module | None = None
-    pool: ImagePool | None = None
-    content_weight: float = 0.0
-
-    @property
-    def name(self) -> str:
-        return f"{self.source}to{self.target}"
 
 
 class InstaGANModel(BaseModel):
@@ -83,7 +62,6 @@ class InstaGANModel(BaseModel):
     def __init__(self, opt, device: torch.device):
         super().__init__(opt, device)
         self.real: dict[str, Scene] = {}
-        self.fake: dict[str, Scene] = {}
         self.reconstruction: dict[str, Scene] = {}
         self.groups: list[Group] = []
         self.annotated: dict[str, set[int]] = {}
@@ -160,15 +138,18 @@ class InstaGANModel(BaseModel):
         }
 
     def generate(self, generator: nn.Module, *scenes: Scene | None) -> list[Scene | None]:
-        """The generator on several scenes in one call; None stays None."""
+        """The generator on several scenes, in one call where their sizes agree; None stays None."""
         given = [scene for scene in scenes if scene is not None]
+        if len({scene.image.shape[1:] for scene in given}) > 1:
+            return [self.generate(generator, scene)[0] for scene in scenes]
         if not given:
             return [None for _ in scenes]
         joined = Scene.cat(given)
         with self.autocast():
             image, masks = generator(joined.image, joined.masks, joined.present)
-        images = iter(image.to(joined.image.dtype).split([len(scene) for scene in given]))
-        sets = iter(masks.to(joined.masks.dtype).split([len(scene) for scene in given]))
+        sizes = [len(scene) for scene in given]
+        images = iter(image.to(joined.image.dtype).split(sizes))
+        sets = iter(masks.to(joined.masks.dtype).split(sizes))
         return [
             scene
             and replace(scene, image=next(images), masks=next(sets)[:, : scene.masks.shape[1]])
@@ -187,7 +168,7 @@ class InstaGANModel(BaseModel):
             terms = {}
             for domain in step.translations:
                 terms |= self.generator_losses(self.directions[domain], step)
-            self.minimize("G", terms)
+            self.observe(self.minimize("G", terms))
         return {name: value.detach() for name, value in terms.items()}
 
     def generator_losses(self, direction: Direction, step: Step) -> dict[str, Tensor]:
@@ -219,17 +200,23 @@ class InstaGANModel(BaseModel):
     def discriminator_loss(self, direction: Direction, fake: Scene, active: list[int]) -> Tensor:
         """1/2 [(D(real) - 1)^2 + D(fake)^2] over the active pairs; reals carry their full set."""
         pairs = [i for i in active if i in self.annotated[direction.target]]
-        terms = []
-        if pairs:
-            real = self.real[direction.target].select(pairs)
-            terms.append((self.discriminate(direction.discriminator, real), True))
-        new = [
-            (one.image, one.masks, one.present) for one in fake.split()
-        ]  # plain tensors can be saved
-        past = Scene.cat([Scene(*one).to(self.device) for one in direction.pool.query(new)])
-        terms.append((self.discriminate(direction.discriminator, past), False))
-        losses = [adversarial_loss(*term, self.opt.gan_mode).sum() for term in terms]
+        judged = [(self.real[direction.target].select(pairs), True)] if pairs else []
+        judged += [(past, False) for past in self.exchange(direction.pool, fake)]
+        losses = [
+            adversarial_loss(
+                self.discriminate(direction.discriminator, scene), real, self.opt.gan_mode
+            ).sum()
+            for scene, real in judged
+        ]
         return 0.5 * sum(losses) / self.batch_size
+
+    def exchange(self, pool: ImagePool, fake: Scene) -> list[Scene]:
+        """New fakes for those that the pool returns, joined by size of the picture."""
+        new = [(one.image, one.masks, one.present) for one in fake.split()]  # plain: can be saved
+        by_size: dict[torch.Size, list[Scene]] = {}
+        for past in pool.query(new):
+            by_size.setdefault(past[0].shape, []).append(Scene(*past).to(self.device))
+        return [Scene.cat(scenes) for scenes in by_size.values()]
 
     @property
     def batch_size(self) -> int:
@@ -263,7 +250,8 @@ class InstaGANModel(BaseModel):
 
     def get_current_visuals(self) -> dict[str, Tensor]:
         """The batch, its translation and reconstruction: images and unions of masks."""
-        self.test()
+        with self.undisturbed():
+            self.test()
         visuals = {}
         for domain in self.real:
             target = self.directions[domain].target

@@ -1,7 +1,10 @@
-"""Learning-rate schedules of the CycleGAN family."""
+"""Learning-rate schedules of the CycleGAN family: a factor per epoch, counted from 1."""
+
+import math
+from collections.abc import Callable
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 POLICIES = ("lambda", "linear", "step", "plateau", "cosine")
 
@@ -9,33 +12,40 @@ POLICIES = ("lambda", "linear", "step", "plateau", "cosine")
 def build_schedule(optimizer: Optimizer, opt):
     """The schedule `--lr_policy` of an optimiser, advanced once per epoch.
 
-    lambda (linear is its name today): constant for `niter` epochs, then down to 0 over
-    `niter_decay` step:    times 0.1 every `lr_decay_iters` epochs
-    plateau: times 0.2 after 5 epochs in which the generators' mean loss did not fall by 1 per cent
-    cosine:  from the full rate to 0 over `niter` epochs
+    * lambda, today called linear: constant for `niter` epochs, then to 0 over `niter_decay`
+    * step: times 0.1 every `lr_decay_iters` epochs
+    * plateau: times 0.2 after 5 epochs without a fall of the generators' mean loss by 1 per cent
+    * cosine: from the full rate to 0 over `niter` epochs, and up again after them
     """
-    if opt.lr_policy == "step":
-        return StepLR(optimizer, step_size=opt.lr_decay_iters, gamma=0.1)
     if opt.lr_policy == "plateau":
         return ReduceLROnPlateau(optimizer, mode="min", factor=0.2, threshold=0.01, patience=5)
+    factor = epoch_factor(opt)
+    schedule = LambdaLR(optimizer, lambda done: factor(done + 1))
+    schedule.last_epoch = opt.epoch_count - 1
+    follow_options(schedule, optimizer.param_groups[0]["initial_lr"])
+    return schedule
+
+
+def epoch_factor(opt) -> Callable[[int], float]:
+    """The factor on the learning rate in an epoch, by the options' policy."""
+    if opt.lr_policy == "step":
+        return lambda epoch: 0.1 ** ((epoch - 1) // opt.lr_decay_iters)
     if opt.lr_policy == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=opt.niter, eta_min=0)
-    return LambdaLR(
-        optimizer, lambda done: linear_decay(done + opt.epoch_count, opt.niter, opt.niter_decay)
-    )
+        return lambda epoch: (1 + math.cos(math.pi * (epoch - 1) / opt.niter)) / 2
+    return lambda epoch: linear_decay(epoch, opt.niter, opt.niter_decay)
 
 
-def follow_options(schedule) -> None:
-    """Set the rate that the options of today ask for, after the state of another day was loaded.
+def follow_options(schedule, rate: float) -> None:
+    """Take the rate that the options of today ask for, after the state of another day was loaded.
 
     A run of 100 epochs ends at rate 0; continued with a larger `--niter` it must not stay there.
+    What a plateau has learnt of the past stays.
     """
     if isinstance(schedule, LambdaLR):
-        factors = [factor(schedule.last_epoch) for factor in schedule.lr_lambdas]
-        for group, rate, factor in zip(
-            schedule.optimizer.param_groups, schedule.base_lrs, factors, strict=True
-        ):
-            group["lr"] = rate * factor
+        schedule.base_lrs = [rate]
+        (group,) = schedule.optimizer.param_groups
+        group["initial_lr"] = rate
+        group["lr"] = rate * schedule.lr_lambdas[0](schedule.last_epoch)
 
 
 def linear_decay(epoch: int, niter: int, niter_decay: int) -> float:

@@ -65,8 +65,8 @@ class Translation:
 class Step:
     """One group's translations, keyed by the source domain of their direction.
 
-    samples   (y_m, b_1:m): what the discriminator sees; the masks of earlier groups carry no
-    gradient canvases  the scenes with all masks up to this group translated
+    samples   (y_m, b_1:m): what the discriminator sees; earlier groups' masks carry no gradient
+    canvases  the scenes with all masks up to this group translated
     """
 
     group: Group

@@ -44,11 +44,13 @@ class BaseOptions:
             part.modify_commandline_options(parser, self.is_train)
         parser.set_defaults(**saved)
         parser.add_argument("-h", "--help", action="help", help="show this help and exit")
-        opt = parser.parse_all(argv)
+        opt = parser.parse_args(argv)
         opt.is_train = self.is_train
         words = {word.split("=")[0] for word in (sys.argv[1:] if argv is None else argv)}
         opt.typed = [a.dest for a in parser._actions if words & set(a.option_strings)]
-        self.defaults = {a.dest: a.default for a in parser._actions}
+        self.defaults = {
+            a.dest: a.default for a in parser._actions if a.default is not argparse.SUPPRESS
+        }
         self.complete(opt)
         if problems := list(self.problems(opt)):
             raise UserError("\nerror: ".join(problems))
@@ -219,6 +221,13 @@ class BaseOptions:
             value, least = getattr(opt, flag, None), int(flag in at_least_one)
             if value is not None and value < least:
                 yield f"--{flag} {value}: at least {least}"
+        if opt.seed >= 2**63:
+            yield f"--seed {opt.seed}: less than 2^63"
+        if opt.init_gain <= 0:
+            yield f"--init_gain {opt.init_gain}: must be positive"
+        if len(opt.gpu_ids) > 1 and opt.precision != "fp32":
+            # DataParallel's threads know that autocast is on, but not that it is bfloat16.
+            yield f"--precision {opt.precision} works on one GPU: give one, or --precision fp32"
         if opt.input_nc != opt.output_nc or opt.input_nc not in (1, 3):
             yield (
                 f"--input_nc {opt.input_nc} --output_nc {opt.output_nc}: "

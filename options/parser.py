@@ -1,38 +1,20 @@
-"""An argparse parser whose errors are one line and whose unknown flags find their neighbour."""
+"""The parser of train.py and test.py: grouped help, sizes as pairs."""
 
 import argparse
-import sys
 
-from util.errors import did_you_mean
+from util.command_line import OneLineParser
 
 
-class OptionParser(argparse.ArgumentParser):
-    """argparse with grouped help, no abbreviations, one-line errors and exit code 2."""
+class OptionParser(OneLineParser):
+    """Options in groups; the model's and the dataset's are added before --help is."""
 
     def __init__(self, description: str):
         super().__init__(
             description=description,
             formatter_class=HelpFormatter,
-            allow_abbrev=False,
             add_help=False,
             usage="%(prog)s --dataroot FOLDER [--name RUN] [options]",
         )
-
-    def error(self, message: str):
-        print(f"error: {message}", file=sys.stderr)
-        raise SystemExit(2)
-
-    def parse_all(self, argv: list[str] | None) -> argparse.Namespace:
-        """Parse, and refuse unknown words with the nearest known flag."""
-        namespace, unknown = self.parse_known_args(argv)
-        if unknown:
-            word = unknown[0].split("=")[0]
-            if not word.startswith("-"):
-                self.error(f"unexpected word {word}: options start with --")
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            nearest = did_you_mean(word, flags).partition(" Known:")[0]
-            self.error(f"unknown flag {word}: {nearest or 'see --help'}")
-        return namespace
 
     def group(self, title: str):
         """The help group of this title, made when first asked for."""
@@ -47,7 +29,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         super().__init__(prog, max_help_position=32, width=100)
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        silent = action.default in (None, False, argparse.SUPPRESS) or action.nargs == 0
+        silent = action.default in (None, False, "", argparse.SUPPRESS) or action.nargs == 0
         return action.help if silent else super()._get_help_string(action)
 
 

@@ -127,6 +127,10 @@ class TrainOptions(BaseOptions):
         for flag in ("lr", "lr_D", "lambda_A", "lambda_B", "lambda_idt", "lambda_ctx"):
             if getattr(opt, flag, 0) < 0:
                 yield f"--{flag} {getattr(opt, flag)}: must not be negative"
+        if not 0 <= opt.beta1 < 1:
+            yield f"--beta1 {opt.beta1}: at least 0 and less than 1"
+        if opt.lr_policy == "cosine" and opt.niter < 1:
+            yield f"--niter {opt.niter}: --lr_policy cosine needs at least 1"
         if opt.niter + opt.niter_decay < opt.epoch_count:
             yield (
                 f"--epoch_count {opt.epoch_count} lies after the last epoch, "

@@ -7,7 +7,7 @@ A fixture holds options, weights, one sample, the outputs of the official networ
 one to four training steps. Exits with 1 if a difference is larger than its tolerance.
 """
 
-import argparse
+import math
 import sys
 from itertools import zip_longest
 from pathlib import Path
@@ -22,6 +22,7 @@ from data.transforms import make_scene, order_instances
 from models import create_model
 from options.train_options import TrainOptions
 from util.checkpoint import load_file
+from util.command_line import OneLineParser
 from util.errors import UserError, command
 
 TOLERANCES = {"forward": 1e-9, "inference": 1e-9, "first step": 1e-6, "all steps": 1e-5}
@@ -33,7 +34,7 @@ FLAGS = {"lr_G": "lr", **{name: name for name in SAME_NAME.split(" ")}}
 
 @command
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = OneLineParser(description=__doc__.split("\n")[0])
     parser.add_argument(
         "fixtures", nargs="+", type=Path, metavar="FIXTURE.pt", help="recordings to compare with"
     )
@@ -64,7 +65,9 @@ def check(path: Path) -> bool:
 
 def build(fixture: dict):
     """Our model with the fixture's options and weights, in float64."""
-    given = fixture["options"]
+    given = fixture["options"] | {
+        "ins_per": min(fixture["options"]["ins_per"], fixture["options"]["ins_max"])
+    }
     words = [word for name, flag in FLAGS.items() for word in (f"--{flag}", str(given[name]))]
     factors = {name: given[f"lambda_{name}"] / given["lambda_cyc"] for name in ("idt", "ctx")}
     words += [
@@ -117,18 +120,17 @@ def loss_differences(model, fixture: dict) -> dict[str, float]:
     for recorded in fixture["losses"]:
         model.set_input(sample(fixture))
         groups = zip_longest(list(model.train_groups()), recorded, fillvalue={})
-        per_step.append(max(group_difference(*group) for group in groups))
+        per_step.append(max((group_difference(*group) for group in groups), default=0.0))
     return {"first step": per_step[0], "all steps": max(per_step)}
 
 
 def group_difference(ours: dict, official: dict) -> float:
     """Worst difference of a group's losses, relative to max(official, 1e-3); a missing one is 0."""
-    names = {*ours, *official}
-    return max(
-        abs(float(ours.get(name, 0.0)) - official.get(name, 0.0))
-        / max(abs(official.get(name, 0.0)), 1e-3)
-        for name in names
-    )
+    worst = 0.0
+    for name in {*ours, *official}:
+        value, expected = float(ours.get(name, 0.0)), official.get(name, 0.0)
+        worst = max(worst, finite(abs(value - expected) / max(abs(expected), 1e-3)))
+    return worst
 
 
 def sample(fixture: dict) -> dict[str, Scene]:
@@ -156,7 +158,12 @@ def difference(ours: torch.Tensor, official: torch.Tensor) -> float:
         raise UserError(
             f"shapes differ: ours {tuple(ours.shape)}, official {tuple(official.shape)}"
         )
-    return float((ours - official).abs().max())
+    return finite(float((ours - official).abs().max()))
+
+
+def finite(value: float) -> float:
+    """The value, or infinity for NaN, which no comparison would find too large."""
+    return value if math.isfinite(value) else math.inf
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@
 Each direction gives two rows: sources and, below, their translations.
 """
 
-import argparse
 import re
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from util.command_line import OneLineParser
 from util.errors import UserError, command
 
 COLORS = np.array([(255, 255, 255), (20, 20, 20), (255, 0, 255), (0, 255, 0)], np.uint8)
@@ -24,7 +24,7 @@ GAP = 4  # pixels between pictures
 
 @command
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = OneLineParser(description=__doc__.split("\n")[0])
     parser.add_argument("results", type=Path, help="results folder that test.py wrote")
     parser.add_argument("output", type=Path, help="picture to write")
     parser.add_argument("--columns", type=int, default=8, help="pictures per row (default 8)")

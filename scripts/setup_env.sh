@@ -17,7 +17,9 @@ setup_env() {
     fi
     echo "== environment: installing into $root/.venv (PyTorch is large: some minutes the first time)"
     rm -f "$stamp"
+    [ "$("$python" --version 2>/dev/null)" = "$("$base" --version)" ] || rm -rf "$root/.venv"
     [ -x "$python" ] || "$base" -m venv "$root/.venv" || {
+        rm -rf "$root/.venv"
         echo "error: $base cannot make a virtual environment: on Debian, apt install python3-venv" >&2
         exit 2
     }

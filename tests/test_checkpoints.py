@@ -8,7 +8,7 @@ import torch
 
 import test as test_command
 import train
-from conftest import double_model, one_line_error, train_options
+from conftest import double_model, one_line_error, random_scene, train_options
 from models import create_model
 from models.insta_gan_model import InstaGANModel
 from models.schedules import build_schedule
@@ -16,7 +16,7 @@ from util.checkpoint import Checkpoints, load_file
 from util.files import write_atomic
 from util.progress import Progress
 
-EVERYTHING = "--dropout --pool_size 2 --set_order random --load_size 36 --batch_size 2 --no_html"
+EVERYTHING = "--dropout --pool_size 2 --set_order random --load_size 36 --batch_size 2"
 
 
 def state(name: str) -> dict:
@@ -67,6 +67,71 @@ def test_a_run_stopped_inside_an_epoch_goes_on_there(run, monkeypatch, capsys, p
     run(train.main, f"--name parts --continue_train {words}")
     assert "continuing at epoch 3, 4 pictures into it" in capsys.readouterr().out
     assert_same(state("whole"), state("parts"))
+
+
+def rate(name: str) -> float:
+    return state(name)["model"]["optimizers"]["G"]["param_groups"][0]["lr"]
+
+
+def test_the_schedule_counts_epochs_not_options(run):
+    """Neither the old habit of typing --epoch_count nor leaving it out moves a resumed schedule."""
+    run(train.main, "--name r --niter 2 --niter_decay 2")
+    run(train.main, "--name r --niter 2 --niter_decay 8 --continue_train --epoch_count 3")
+    assert rate("r") == pytest.approx(2e-4 * (1 - 9 / 9), abs=1e-12)
+    run(train.main, "--name late --niter 2 --niter_decay 6 --epoch_count 7")
+    assert rate("late") == pytest.approx(0, abs=1e-12)
+    assert state("late")["progress"]["epoch"] == 9
+
+
+def test_a_typed_rate_wins_over_the_state(run):
+    run(train.main, "--name r --niter 1 --niter_decay 0")
+    run(
+        train.main,
+        "--name r --niter 9 --niter_decay 0 --max_dataset_size 1 --continue_train --lr 3e-5",
+    )
+    record = Path("checkpoints/r/opt.txt").read_text()
+    assert "lr: 3e-05" in record
+
+
+def test_a_new_run_keeps_the_state_of_an_old_one(run, capsys):
+    run(train.main, "--name r --niter 1 --niter_decay 0")
+    before = Path("checkpoints/r/state.pt").read_bytes()
+    run(train.main, "--name r --niter 1 --niter_decay 0 --seed 3")
+    assert "holds an earlier run" in capsys.readouterr().out
+    assert Path("checkpoints/r/old_state.pt").read_bytes() == before
+
+
+def test_a_run_stopped_after_its_last_step_ends_well(run, monkeypatch):
+    words = "--name r --niter 1 --niter_decay 0 --save_latest_freq 6"
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(InstaGANModel, "update_learning_rate", interrupted)
+        run(train.main, words)
+    assert state("r")["progress"]["images"] == 6
+    run(train.main, f"{words} --continue_train")
+    assert state("r")["progress"]["epoch"] == 2
+
+
+def interrupted(_):
+    raise KeyboardInterrupt
+
+
+def test_generators_alone_are_enough_to_start(run, capsys):
+    run(train.main, "--name r --niter 1 --niter_decay 0")
+    for path in [Path("checkpoints/r/state.pt"), *Path("checkpoints/r").glob("*_D_*.pth")]:
+        path.unlink()
+    run(train.main, "--name r --niter 2 --niter_decay 0 --continue_train --epoch_count 2")
+    assert "fresh optimisers and fresh D_A, D_B" in capsys.readouterr().out
+
+
+def test_a_look_leaves_no_trace():
+    for words in ("--dropout", "--norm batch"):
+        model = double_model(words)
+        model.set_input({"A": random_scene([1, 2], seed=1), "B": random_scene([2, 1], seed=2)})
+        before = [model.network_states(), torch.get_rng_state()]
+        modes = [network.training for network in model.networks.values()]
+        model.get_current_visuals()
+        assert_same(before, [model.network_states(), torch.get_rng_state()])
+        assert modes == [network.training for network in model.networks.values()]
 
 
 def test_a_finished_run_says_so(run, capsys):
@@ -191,10 +256,10 @@ def test_files_are_replaced_whole_or_not_at_all(tmp_path):
 def test_state_of_a_model_is_complete(tmp_path):
     model = double_model("--pool_size 3")
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(model, Progress(epoch=3, batches=2, images=4, total=20, step=2), "latest")
+    checkpoints.save(model, Progress(epoch=3, images=4, total=20, step=2), "latest")
     progress = Progress()
     checkpoints.resume(model, progress)
-    assert progress == Progress(epoch=3, batches=2, images=4, total=20, step=2)
+    assert progress == Progress(epoch=3, images=4, total=20, step=2)
 
 
 def test_schedules_follow_the_paper():
@@ -212,6 +277,9 @@ def test_schedules_follow_the_paper():
     assert rates("--niter 3 --niter_decay 3 --epoch_count 3", 3) == pytest.approx([1, 0.75, 0.5])
     assert rates("--lr_policy step --lr_decay_iters 2", 5) == pytest.approx([1, 1, 0.1, 0.1, 0.01])
     assert rates("--lr_policy cosine --niter 2", 3) == pytest.approx([1, 0.5, 0])
+    assert rates("--lr_policy step --lr_decay_iters 2 --epoch_count 3", 2) == pytest.approx(
+        [0.1] * 2
+    )
     assert rates("--lr_policy plateau", 9) == pytest.approx([1] * 7 + [0.2] * 2)
 
 

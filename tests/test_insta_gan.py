@@ -218,3 +218,24 @@ def test_generator_joins_calls_without_changing_them():
     assert torch.allclose(joined[0].masks, alone.masks, atol=1e-12)
     assert joined[2].masks.shape == b.masks.shape
     assert isinstance(joined[2], Scene)
+
+
+def test_domains_of_different_sizes():
+    """--resize_or_crop none: A and B, and the fakes in the pool, need not be alike."""
+    model = double_model("--pool_size 2")
+    for seed, (a, b) in enumerate(
+        [((40, 32), (32, 48)), ((32, 32), (40, 40)), ((32, 36), (48, 32))]
+    ):
+        scenes = {
+            "A": random_scene([2], size=64, seed=seed).map(lambda t, s=a: cut(t, s)),
+            "B": random_scene([1], size=64, seed=seed + 9).map(lambda t, s=b: cut(t, s)),
+        }
+        model.set_input(scenes)
+        model.optimize_parameters()
+        assert len(model.get_current_losses()) == 10
+        model.test()
+        assert model.fake["B"].image.shape[-2:] == a
+
+
+def cut(tensor, size):
+    return tensor[..., : size[0], : size[1]] if tensor.dim() == 4 else tensor

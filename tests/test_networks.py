@@ -68,6 +68,18 @@ def test_an_absent_mask_has_no_influence_whatever_it_holds(generator):
     assert (masks[:, 1] == -1).all()
 
 
+def test_computing_absent_masks_too_changes_nothing(generator, discriminator, monkeypatch):
+    """What a GPU does: it does not ask which masks are present."""
+    scene = random_scene([3, 1, 0])
+    ours = *call(generator, scene), call(discriminator, scene)
+    for module in ("generators", "discriminators"):
+        everything = lambda present: torch.arange(present.numel())  # noqa: E731
+        monkeypatch.setattr(f"models.networks.{module}.instance_rows", everything)
+    theirs = *call(generator, scene), call(discriminator, scene)
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(one, other, atol=1e-12)
+
+
 @pytest.mark.parametrize("kind", ["set", "basic"])
 def test_a_batch_is_its_samples(kind):
     """What DataParallel relies on: networks may be run on slices of the batch."""

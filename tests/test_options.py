@@ -109,10 +109,17 @@ def test_help_shows_all_groups(capsys):
         ("--print_freq 0", "--print_freq 0"),
         ("--epoch_count 300", "--epoch_count 300 --niter"),
         ("--suffix {nothing}", "--suffix {nothing}"),
+        ("--beta1 1.5", "--beta1 1.5"),
+        ("--init_gain -1", "--init_gain -1"),
+        ("--seed 99999999999999999999", "--seed 2^63"),
+        ("--lr_policy cosine --niter 0", "--niter 0 cosine"),
+        ("--resize_or_crop crop --crop_size 48", "00000.png smaller than the crop"),
+        ("--checkpoints_dir {file} --crop_size 32 --load_size 32", "file"),
     ],
 )
-def test_every_mistake_is_one_line(shapes, capsys, words, said):
-    words = f"--dataroot {shapes} --gpu_ids -1 {words}"
+def test_every_mistake_is_one_line(shapes, tmp_path, capsys, words, said):
+    (tmp_path / "file").touch()
+    words = f"--dataroot {shapes} --gpu_ids -1 {words}".replace("{file}", str(tmp_path / "file"))
     with pytest.raises(SystemExit) as stop:
         train.main(words.split())
     assert stop.value.code == 2

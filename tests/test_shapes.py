@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from conftest import one_line_error
 from datasets import generate_shapes_dataset as generator
 from metrics.shapes import (
     Scores,
@@ -94,10 +95,18 @@ def test_a_constant_picture_fails_the_background(tmp_path):
         assert np.mean([np.abs(p - constant).mean() for p in pictures]) > 30
 
 
-def test_bad_numbers_end_with_one_line(capsys):
-    with pytest.raises(SystemExit) as stop:
-        generator.main(["--size", "8"])
-    assert stop.value.code == 2 and "--size 8" in capsys.readouterr().err
+def test_mistakes_end_with_one_line(tmp_path, capsys):
+    (tmp_path / "trainA").mkdir()  # somebody else's dataset
+    for words, said in (
+        (["--size", "8"], "--size 8"),
+        (["--sise", "8"], "did you mean --size?"),
+        (["--save_root", str(tmp_path)], "holds another dataset"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            generator.main(words)
+        assert stop.value.code == 2
+        one_line_error(capsys, said)
+    assert list(tmp_path.iterdir()) == [tmp_path / "trainA"]
 
 
 # ---- yardsticks
@@ -155,6 +164,12 @@ def test_intervals_hold_the_mean_and_repeat():
     low, high = bootstrap_interval(values)
     assert low < np.mean(values) < high and 0.2 < high - low < 0.6
     assert bootstrap_interval(values) == (low, high)
+
+
+def test_a_mask_over_everything_leaves_no_background():
+    image = np.zeros((8, 8, 3), np.uint8)
+    full = np.ones((1, 8, 8), bool)
+    assert score_picture(image, image, image, full, full, "disk")["background_l1"] is None
 
 
 def test_other_datasets_have_no_scores(tmp_path):

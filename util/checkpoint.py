@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from models.networks.official import infer_generator
 from util.errors import UserError
 from util.files import write_atomic
 from util.progress import Progress
@@ -38,22 +37,23 @@ class Checkpoints:
         }
         write_atomic(self.folder / STATE_FILE, lambda file: torch.save(state, file))
         for label in labels:
-            for name, weights in state["model"]["networks"].items():
-                write_atomic(
-                    self.weights_path(label, name), lambda file, w=weights: torch.save(w, file)
-                )
+            self.save_weights(state["model"]["networks"], label)
+
+    def save_weights(self, states: Mapping[str, Mapping], label: str) -> None:
+        """Write one .pth file per network."""
+        for name, weights in states.items():
+            path = self.weights_path(label, name)
+            write_atomic(path, lambda file, weights=weights: torch.save(weights, file))
+
+    def set_aside(self) -> str:
+        """Keep an earlier run's state under another name; returns a line to print, or ''."""
+        if not self.has_state():
+            return ""
+        old = self.folder / f"old_{STATE_FILE}"
+        (self.folder / STATE_FILE).replace(old)
+        return f"note: {self.folder} holds an earlier run; its state is kept as {old.name}"
 
     # ---- loading
-
-    def continue_run(self, model, progress: Progress, label: str) -> str:
-        """Go on from the state file, or from the weights `label` alone; returns a line to print."""
-        if label == "latest" and self.has_state():
-            self.resume(model, progress)
-            return f"continuing at epoch {progress.epoch}, {progress.images} pictures into it"
-        self.load_weights(model, label)
-        return (
-            f"starting from the weights `{label}` with fresh optimisers, at epoch {progress.epoch}"
-        )
 
     def has_state(self) -> bool:
         return (self.folder / STATE_FILE).is_file()
@@ -63,28 +63,27 @@ class Checkpoints:
         path = self.folder / STATE_FILE
         state = load_file(path)
         try:
-            explain_mismatch(path, model, state["model"]["networks"])
+            self.explain_mismatch(path, model, state["model"]["networks"])
             model.load_state_dict(state["model"])
             progress.load_state_dict(state["progress"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            set_random_states(state["random"])
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise UserError(f"{path} does not fit this model ({first_line(error)})") from None
-        set_random_states(state["random"])
 
-    def load_weights(self, model, label: str) -> None:
-        """Load the weights saved as `label` into all of the model's networks.
-
-        Where the label is `latest` and its .pth files are gone, they come from the state file.
-        """
-        states = {name: self.weights(label, name) for name in model.networks}
-        for name, state in states.items():
-            explain_mismatch(self.weights_path(label, name), model, {name: state})
-        model.load_network_states(states)
+    def has_weights(self, label: str, name: str) -> bool:
+        """Whether `weights` would find something."""
+        fallback = label == "latest" and self.has_state()
+        return self.weights_path(label, name).is_file() or fallback
 
     def weights(self, label: str, name: str) -> dict:
         """One network's weights with the official keys."""
         path = self.weights_path(label, name)
         if not path.is_file() and label == "latest" and self.has_state():
-            return load_file(self.folder / STATE_FILE)["model"]["networks"][name]
+            path = self.folder / STATE_FILE
+            try:
+                return load_file(path)["model"]["networks"][name]
+            except (KeyError, TypeError):
+                raise UserError(f"{path} holds no network {name}: it is no state of ours") from None
         if not path.is_file():
             labels = self.labels(name)
             raise UserError(
@@ -93,19 +92,24 @@ class Checkpoints:
             )
         return load_file(path)
 
-    def generator_options(self, label: str, name: str) -> dict:
-        """Width, depth and kind of a saved generator, as options."""
-        try:
-            return infer_generator(self.weights(label, name))
-        except (KeyError, ValueError, AttributeError):
-            raise UserError(
-                f"{self.weights_path(label, name)} does not hold a generator's weights"
-            ) from None
-
     def labels(self, name: str) -> list[str]:
         """What `--epoch` can be for the network `name`: numbers first."""
         found = (re.fullmatch(rf"(.+)_net_{name}\.pth", p.name) for p in self.folder.glob("*.pth"))
         return sorted((m[1] for m in found if m), key=lambda label: (label.zfill(9), label))
+
+    @staticmethod
+    def explain_mismatch(path: Path, model, states: Mapping[str, Mapping]) -> None:
+        """Raise a UserError that names the first difference to another architecture."""
+        for name, state in states.items():
+            if name not in model.networks:
+                raise UserError(
+                    f"{path} holds a network {name} that --model {model.opt.model} does not have"
+                )
+            if difference := model.architecture_difference(name, state):
+                raise UserError(
+                    f"{path} is of another architecture: {difference}; type the --netG, "
+                    "--netD, --ngf, --ndf, --n_blocks, --n_layers_D, --norm or --dropout it has"
+                )
 
     def weights_path(self, label: str, name: str) -> Path:
         return self.folder / f"{label}_net_{name}.pth"
@@ -126,20 +130,6 @@ def load_file(path: Path) -> dict:
     if not isinstance(content, Mapping):
         raise UserError(f"{path} is no checkpoint: it holds a {type(content).__name__}")
     return content
-
-
-def explain_mismatch(path: Path, model, states: Mapping[str, Mapping]) -> None:
-    """Raise a UserError that names the first difference, if weights are of another architecture."""
-    for name, state in states.items():
-        if name not in model.networks:
-            raise UserError(
-                f"{path} holds a network {name} that --model {model.opt.model} does not have"
-            )
-        if difference := model.architecture_difference(name, state):
-            raise UserError(
-                f"{path} is of another architecture: {difference}; type the --netG, "
-                "--netD, --ngf, --ndf, --n_blocks, --n_layers_D, --norm or --dropout it has"
-            )
 
 
 def random_states() -> dict:

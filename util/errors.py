@@ -11,7 +11,7 @@ class UserError(Exception):
 
 
 def command(main: Callable) -> Callable:
-    """Wrap a command's `main`: a UserError ends it with exit code 2."""
+    """Wrap a command's `main`: a UserError, or a file that will not do, ends it with 2."""
 
     @functools.wraps(main)
     def run(*args, **kwargs):
@@ -19,6 +19,11 @@ def command(main: Callable) -> Callable:
             return main(*args, **kwargs)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except OSError as error:
+            if not error.filename:
+                raise
+            print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
             raise SystemExit(2) from None
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)

@@ -79,10 +79,10 @@ class Page:
 
 
 def rows_of(names: list[str], files: Mapping[str, str]) -> list[dict[str, str]]:
-    """Visuals in rows: one per domain of the source and per kind, image and masks apart."""
+    """Visuals in rows, one per source domain: its pictures, then its masks."""
     rows: list[dict[str, str]] = []
     for name in names:
-        if name.startswith("real") or not rows:
+        if not rows or (name.startswith("real") and name.endswith("_img")):
             rows.append({})
         rows[-1][name] = files[name]
     return rows

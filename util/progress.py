@@ -9,28 +9,25 @@ class Progress:
     """Counters of a run; they travel in its state file.
 
     epoch    number of the current epoch, from 1
-    batches  batches of it that are done
     images   pictures per domain of it that are done
     total    pictures per domain in all epochs
     step     pictures of the last batch
     """
 
     epoch: int = 1
-    batches: int = 0
     images: int = 0
     total: int = 0
     step: int = 0
 
     def advance(self, images: int) -> None:
         """Count one batch."""
-        self.batches += 1
         self.images += images
         self.total += images
         self.step = images
 
     def end_epoch(self) -> None:
         self.epoch += 1
-        self.batches = self.images = 0
+        self.images = 0
 
     def due(self, every: int) -> bool:
         """Whether the last batch passed a multiple of `every` pictures, whatever the batch size."""

@@ -4,21 +4,18 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from data.scene import Scene
 from util.files import write_text
 from util.html import Page, rows_of
 from util.images import save_png, to_pixels
 
-COLUMNS = {  # scores as the page and the terminal call them
-    "mask_shape_success": "mask shape success",
-    "image_mask_iou": "image-mask IoU",
-    "background_l1": "background L1 (of 255)",
-}
+if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+    from data.scene import Scene
 
 
 class Results:
@@ -32,7 +29,7 @@ class Results:
         self.bar: tqdm | None = None
         (folder / "images").mkdir(parents=True, exist_ok=True)
 
-    def add(self, real: Scene, fake: Scene, visuals: Mapping[str, Tensor], target: str) -> None:
+    def add(self, real: "Scene", fake: "Scene", visuals: Mapping[str, Tensor], target: str) -> None:
         """Write one batch: every visual and every translated instance's mask."""
         for i, name in enumerate(real.names):
             files = {}
@@ -44,7 +41,8 @@ class Results:
                 path = self.folder / "images" / f"{name}_fake_{target}_mask_{number}.png"
                 save_png(to_pixels(mask), path)
             count = len(real.numbers[i])
-            self.sections.append((name, files, f"{count} instance{'s' * (count != 1)}"))
+            title = f"{name}, {'A to B' if target == 'B' else 'B to A'}"
+            self.sections.append((title, files, f"{count} instance{'s' * (count != 1)}"))
             self.natural_width = max(self.natural_width, real.image.shape[-1])
 
     def report(self, letter: str, done: int, count: int, available: int) -> None:
@@ -65,7 +63,7 @@ class Results:
         title = f"{opt.name}: {opt.phase}, epoch {opt.label}"
         about = [
             f"Model {opt.model}, data {opt.dataroot}. Each row: the picture, its translation, "
-            "and its translation back; below, the union of the instance masks."
+            "and its translation back; then the unions of their instance masks."
         ]
         page = Page(title, about, opt.display_winsize)
         summary = scores.summary()
@@ -85,15 +83,21 @@ class Results:
 
 def table(summary: Mapping, intervals: Mapping) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the scores, with their 95 per cent intervals."""
-    rows = []
-    for direction, values in summary.items():
-        row = [direction]
-        for name in COLUMNS:
-            low, high = intervals[direction][name]
-            digits = 1 if values[name] > 2 or high > 2 else 3
-            row.append(f"{values[name]:.{digits}f}  ({low:.{digits}f} to {high:.{digits}f})")
-        rows.append(row)
-    return ["mean (95 % interval)", *COLUMNS.values()], rows
+    names = list(next(iter(summary.values())))
+    rows = [
+        [direction, *(cell(values[name], intervals[direction][name]) for name in names)]
+        for direction, values in summary.items()
+    ]
+    return ["mean (95 % interval)", *(name.replace("_", " ") for name in names)], rows
+
+
+def cell(value: float | None, interval: tuple[float, float] | None) -> str:
+    """A score with its interval; shares with three digits, levels of 255 with one."""
+    if value is None:
+        return "none"
+    digits = 1 if max(value, *interval) > 2 else 3
+    low, high = (f"{x:.{digits}f}" for x in interval)
+    return f"{value:.{digits}f}  ({low} to {high})"
 
 
 def aligned(rows: list[list[str]]) -> str:

@@ -53,5 +53,7 @@ class Loggers:
         ]
         if wanting:
             visuals = get_visuals()
+            if not visuals:  # a run resumed after its last step
+                return
             for logger in wanting:
                 logger.pictures(progress, visuals)

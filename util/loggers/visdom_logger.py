@@ -25,7 +25,7 @@ class VisdomLogger(Logger):
         self, *, server: str, port: int, env: str, display_id: int, ncols: int, name: str, freq: int
     ):
         self.url = f"{server}:{port}"
-        self.picture_freq = freq
+        self.freq = freq
         self.display_id = display_id
         self.ncols = ncols
         self.name = name
@@ -35,15 +35,15 @@ class VisdomLogger(Logger):
         self.thread = threading.Thread(target=self._work, daemon=True, name="visdom")
         self.thread.start()
 
+    @property
+    def picture_freq(self) -> int:
+        return self.freq if self.thread.is_alive() else 0
+
     def losses(self, progress, losses, facts) -> None:
         self._put(("losses", progress.total, dict(losses)))
 
     def pictures(self, progress, visuals) -> None:
-        pixels = (
-            {name: to_pixels(batch[0]) for name, batch in visuals.items()}
-            if self.thread.is_alive()
-            else {}
-        )
+        pixels = {name: to_pixels(batch[0]) for name, batch in visuals.items()}
         self._put(("pictures", progress.total, pixels))
 
     def close(self) -> None:
