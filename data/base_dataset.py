@@ -9,9 +9,6 @@ from torch.utils.data import Dataset
 
 from data.scene import Scene
 
-# What a generator is for, the last number of its key; not 0, which NumPy takes for nothing.
-ORDER, SAMPLE, TEST = 1, 2, 3
-
 
 @dataclass(frozen=True)
 class Draw:
@@ -26,7 +23,7 @@ class Draw:
     index: int
 
     def generator(self, seed: int) -> torch.Generator:
-        return generator_for(seed, self.epoch, self.position, SAMPLE)
+        return generator_for(seed, self.epoch, self.position)
 
 
 class BaseDataset(Dataset, ABC):
@@ -57,6 +54,6 @@ class BaseDataset(Dataset, ABC):
 
 
 def generator_for(*key: int) -> torch.Generator:
-    """A generator of its own for every key of numbers, the last of them a purpose."""
+    """A generator of its own for every key of numbers."""
     state = np.random.SeedSequence(key).generate_state(2, dtype=np.uint32)
     return torch.Generator().manual_seed(int(state[0]) << 32 | int(state[1]))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from data.base_dataset import ORDER, BaseDataset, Draw, generator_for
+from data.base_dataset import BaseDataset, Draw, generator_for
 from data.scene import Scene
 from util.errors import UserError
 
@@ -28,7 +28,7 @@ class EpochSampler(Sampler):
         order = list(range(self.length))
         if self.shuffle:
             order = torch.randperm(
-                self.length, generator=generator_for(self.seed, self.epoch, ORDER)
+                self.length, generator=generator_for(self.seed, self.epoch)
             ).tolist()
         draws = [Draw(self.epoch, position, index) for position, index in enumerate(order)]
         for start in range(self.skip, self.length, self.batch_size):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from data.base_dataset import TEST, BaseDataset, Draw, generator_for
+from data.base_dataset import BaseDataset, Draw, generator_for
 from data.scene import Scene
 from data.scene_folder import SceneFiles, check_sizes, find_scenes, read_image, read_masks
 from data.transforms import (
@@ -39,7 +39,7 @@ class UnalignedDataset(BaseDataset):
         scenes = self.choose(scenes, domain)[: self.opt.max_dataset_size]
         for files, size in zip(scenes, check_sizes(scenes), strict=True):
             if self.how:  # a picture smaller than the crop is found before the first step
-                draw_geometry(size, self.how, generator_for(TEST), str(files.image))
+                draw_geometry(size, self.how, generator_for(0), str(files.image))
         return scenes
 
     def choose(self, scenes: list[SceneFiles], domain: str) -> list[SceneFiles]:
@@ -114,5 +114,5 @@ class DomainScenes(Sequence):
         return len(self.files)
 
     def __getitem__(self, index: int) -> Scene:
-        generator = generator_for(self.dataset.seed, "AB".index(self.letter), index, TEST)
+        generator = generator_for(self.dataset.seed, "AB".index(self.letter), index)
         return self.dataset.read(self.files[index], generator)

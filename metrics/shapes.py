@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.base_dataset import TEST, generator_for
+from data.base_dataset import generator_for
 from data.scene import Scene
 from data.scene_folder import read_image
 from data.transforms import Preprocessing, draw_geometry
@@ -128,7 +128,7 @@ class Scores:
         path = self.root / f"{self.phase}{domain}_background" / f"{name}.png"
         pixels = read_image(path, channels)
         if self.how:
-            geometry = draw_geometry(tuple(pixels.shape[-2:]), self.how, generator_for(TEST), name)
+            geometry = draw_geometry(tuple(pixels.shape[-2:]), self.how, generator_for(0), name)
             pixels = geometry.apply(pixels, smooth=True)
         return pixels.permute(1, 2, 0).numpy()
 

@@ -15,6 +15,7 @@ from datasets import generate_shapes_dataset
 from models import create_model
 from options.train_options import TrainOptions
 
+torch.set_num_threads(1)  # tiny networks gain nothing from more, and a busy machine stalls them
 SHARED = ROOT.parent / "shared"
 TINY = [
     "--gpu_ids",
