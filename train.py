@@ -68,6 +68,9 @@ def main(argv: list[str] | None = None) -> None:
 
             finished, last = progress.epoch, progress.epoch == epochs
             if last:
+                if model.losses and not progress.due(opt.print_freq):
+                    facts = timer.read() | {"lr": model.learning_rates()}
+                    loggers.losses(progress, model.get_current_losses(), facts)
                 loggers.pictures(progress, model.get_current_visuals, last=True)
             progress.end_epoch()
             model.update_learning_rate()

@@ -47,6 +47,11 @@ def test_training_leaves_logs_options_page_and_checkpoints(trained):
     }
 
 
+def test_even_the_shortest_run_logs_its_losses(run):
+    run(train.main, SHORT)
+    assert "iters: 6" in Path("checkpoints/r/loss_log.txt").read_text()
+
+
 def test_translation_leaves_pictures_masks_page_and_scores(trained, capsys):
     trained(test_command.main, "--name r")
     folder = Path("results/r/test_latest")

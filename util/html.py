@@ -24,7 +24,7 @@ h2 small { color: var(--soft); font-weight: normal; margin-left: 12px }
 .row { display: flex; gap: 12px; flex-wrap: wrap; margin-top: 8px }
 figure { margin: 0 }
 figcaption { color: var(--soft); font-size: 12px; margin-top: 2px }
-img { display: block; height: auto; background: var(--card); border-radius: 4px }
+img { display: block; height: auto; outline: 1px solid var(--line); border-radius: 4px }
 img.small { image-rendering: pixelated }
 """
 SMALL = 128  # pixels: smaller pictures are shown with sharp pixels
