@@ -19,8 +19,7 @@ from util.progress import Progress, StepTimer
 
 @command
 def main(argv: list[str] | None = None) -> None:
-    options = TrainOptions()
-    opt = options.parse(argv)
+    opt = (options := TrainOptions()).parse(argv)
     device = prepare_device(opt)
     torch.manual_seed(opt.seed)
 
@@ -58,8 +57,7 @@ def main(argv: list[str] | None = None) -> None:
 
                 loggers.step(progress)
                 if progress.due(opt.print_freq):
-                    facts = timer.read() | {"lr": model.learning_rates()}
-                    loggers.losses(progress, model.get_current_losses(), facts)
+                    report(loggers, progress, model, timer)
                 loggers.pictures(progress, model.get_current_visuals)
                 if progress.due(opt.save_latest_freq):
                     label = f"iter_{progress.total}" if opt.save_by_iter else "latest"
@@ -69,8 +67,7 @@ def main(argv: list[str] | None = None) -> None:
             finished, last = progress.epoch, progress.epoch == epochs
             if last:
                 if model.losses and not progress.due(opt.print_freq):
-                    facts = timer.read() | {"lr": model.learning_rates()}
-                    loggers.losses(progress, model.get_current_losses(), facts)
+                    report(loggers, progress, model, timer)
                 loggers.pictures(progress, model.get_current_visuals, last=True)
             progress.end_epoch()
             model.update_learning_rate()
@@ -79,12 +76,16 @@ def main(argv: list[str] | None = None) -> None:
     print(f"done: {epochs} epochs, saved in {run_folder(opt)}")
 
 
+def report(loggers, progress: Progress, model, timer: StepTimer) -> None:
+    """Hand the losses, the speed and the learning rates to the loggers."""
+    facts = timer.read() | {"lr": model.learning_rates()}
+    loggers.losses(progress, model.get_current_losses(), facts)
+
+
 def plan(opt, model, epoch_images: int, epochs: int) -> str:
     """What is about to happen, in a few lines."""
-    sizes = ", ".join(
-        f"{name} {sum(w.numel() for w in net.parameters()) / 1e6:.2f} M"
-        for name, net in model.networks.items()
-    )
+    counts = {name: sum(map(torch.numel, x.parameters())) for name, x in model.networks.items()}
+    sizes = ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in counts.items())
     lines = [
         f"run: {opt.name} in {run_folder(opt)}",
         f"model: {opt.model}; weights: {sizes}",
