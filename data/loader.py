@@ -90,7 +90,6 @@ def collate(samples: list) -> dict[str, Scene] | UserError:
         if odd:
             return UserError(
                 f"{scenes[0].names[0]} and {odd[0].names[0]} have different sizes and cannot "
-                "share a batch: "
-                "use --batch_size 1 or --resize_or_crop resize_and_crop"
+                "share a batch: use --batch_size 1 or --resize_or_crop resize_and_crop"
             )
     return {domain: Scene.cat(scenes) for domain, scenes in batch.items()}

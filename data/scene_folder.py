@@ -111,8 +111,7 @@ def check_sizes(scenes: list[SceneFiles]) -> list[tuple[int, int]]:
                 h, w = picture_size(path)
                 raise UserError(
                     f"{path} is {h}x{w} (height x width) and its picture {scene.image} is "
-                    f"{size[0]}x{size[1]}: "
-                    "make the mask anew from the picture"
+                    f"{size[0]}x{size[1]}: make the mask anew from the picture"
                 )
     return sizes
 

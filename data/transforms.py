@@ -61,8 +61,8 @@ def draw_geometry(
     if min(slack) < 0:
         raise UserError(
             f"{name}: {height}x{width} (height x width) is smaller than the crop of "
-            f"{target[0]}x{target[1]}: "
-            "lower --fineSizeH and --fineSizeW or use --resize_or_crop resize_and_crop"
+            f"{target[0]}x{target[1]}: lower --fineSizeH and --fineSizeW or use "
+            "--resize_or_crop resize_and_crop"
         )
     top, left = (s // 2 for s in slack)
     flip = False

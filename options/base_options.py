@@ -27,7 +27,7 @@ class BaseOptions:
     description = ""
 
     def parse(self, argv: list[str] | None = None) -> argparse.Namespace:
-        """The options as a namespace. Ends with exit code 2 and one line per mistake."""
+        """The options as a namespace. Raises UserError, a line per mistake, or SystemExit(2)."""
         parser = OptionParser(self.description)
         self.add_arguments(parser)
         first, _ = parser.parse_known_args(argv)
