@@ -49,26 +49,23 @@ def main(argv: list[str] | None = None) -> None:
         count = min(len(scenes), opt.num_test or len(scenes))
         for start in range(0, count, opt.batch_size):
             batch = Scene.cat([scenes[i] for i in range(start, min(start + opt.batch_size, count))])
-            real, fake, visuals = translate(model, batch, letter, target)
-            results.add(real, fake, visuals, target)
-            scores.add(real, fake, letter)
+            fake, visuals = translate(model, batch, letter, target)
+            results.add(batch, fake, visuals, target)
+            scores.add(batch, fake, letter)
             results.report(letter, start + len(batch), count, len(scenes))
     results.write(scores)
 
 
-def translate(model, batch: Scene, source: str, target: str) -> tuple[Scene, Scene, dict]:
-    """The batch, its translation and all visuals, cut to the batch's own size."""
+def translate(model, batch: Scene, source: str, target: str) -> tuple[Scene, dict]:
+    """The batch's translation and all visuals, on the CPU and cut to the batch's own size."""
     height, width = batch.image.shape[-2:]
+
+    def cut(tensor: torch.Tensor) -> torch.Tensor:
+        return (tensor[..., :height, :width] if tensor.dim() == 4 else tensor).cpu()
+
     model.set_input({source: pad_scene(batch)})
     visuals = model.get_current_visuals()
-    fake = model.fake[target].map(
-        lambda t: t[..., :height, :width].cpu() if t.dim() == 4 else t.cpu()
-    )
-    return (
-        batch,
-        fake,
-        {name: picture[..., :height, :width].cpu() for name, picture in visuals.items()},
-    )
+    return model.fake[target].map(cut), {name: cut(picture) for name, picture in visuals.items()}
 
 
 def fit_to_weights(opt, checkpoints: Checkpoints) -> None:

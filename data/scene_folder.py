@@ -127,27 +127,25 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def open_picture(path: Path) -> Image.Image:
+    """The picture with its header read, its pixels not yet."""
     try:
         return Image.open(path)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error_text(error)}): replace or remove it"
-        ) from None
+    except BROKEN as error:
+        raise unreadable(path, error) from None
 
 
 def decode(path: Path) -> Image.Image:
     """The picture, decoded and turned as its EXIF orientation says."""
-    try:
-        with Image.open(path) as picture:
+    with open_picture(path) as picture:
+        try:
             return ImageOps.exif_transpose(picture)
-    except BROKEN as error:
-        raise UserError(
-            f"{path} cannot be read ({error_text(error)}): replace or remove it"
-        ) from None
+        except BROKEN as error:
+            raise unreadable(path, error) from None
 
 
-def error_text(error: Exception) -> str:
-    return "not a picture" if "cannot identify" in str(error) else str(error).rstrip(".")
+def unreadable(path: Path, error: Exception) -> UserError:
+    reason = "not a picture" if "cannot identify" in str(error) else str(error).rstrip(".")
+    return UserError(f"{path} cannot be read ({reason}): replace or remove it")
 
 
 def read_image(path: Path, channels: int) -> Tensor:

@@ -20,9 +20,9 @@ from util.progress import Progress
 class BaseModel(ABC):
     """The contract of the CycleGAN family. A model builds its networks in the constructor.
 
-    networks, optimizers, schedules and pools are dictionaries, `fake` holds what `test` translated,
-    by target domain; what stands in them is trained,
-    saved and resumed without further ado. Gradients, losses and pictures live on `device`.
+    networks, optimizers, schedules and pools are dictionaries; what stands in them is trained,
+    saved and resumed without further ado. Gradients, losses and pictures live on `device`. `fake`
+    holds what `test` translated, by target domain.
     """
 
     needs_masks = False
@@ -111,8 +111,7 @@ class BaseModel(ABC):
     def undisturbed(self) -> Iterator[None]:
         """A look at a model in training that leaves no trace in it: no dropout, no statistics."""
         training = {name: network.training for name, network in self.networks.items()}
-        devices = self.opt.gpu_ids
-        with torch.random.fork_rng(devices):
+        with torch.random.fork_rng(self.opt.gpu_ids):
             try:
                 if self.is_train:
                     self.eval()

@@ -14,7 +14,7 @@ from conftest import ROOT, TINY, random_scene
 from data import create_dataset
 from data.base_dataset import Draw, generator_for
 from data.loader import SceneLoader
-from data.scene_folder import find_scenes, read_image, read_mask
+from data.scene_folder import find_scenes, picture_size, read_image, read_mask
 from data.transforms import (
     Preprocessing,
     draw_geometry,
@@ -260,6 +260,14 @@ def test_pictures_of_every_kind_read_rightly(tmp_path):
     assert read_image(tmp_path / "grey.png", 3)[:, 2, 1].tolist() == [124] * 3
     assert read_image(tmp_path / "grey16.png", 3)[:, 2, 1].tolist() == [200] * 3
     assert read_image(tmp_path / "rgb.png", 1).shape == (1, 8, 6)
+
+
+def test_a_decompression_bomb_is_named_in_one_line(tmp_path, monkeypatch):
+    write(tmp_path / "huge.png", np.zeros((40, 40), np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for read in (picture_size, read_mask):
+        with pytest.raises(UserError, match=r"huge.png cannot be read"):
+            read(tmp_path / "huge.png")
 
 
 def test_masks_of_every_kind_read_rightly(tmp_path):

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import shutil
 import socket
 import sys
 import threading
@@ -196,6 +197,14 @@ def test_loggers_ask_for_pictures_only_when_one_wants_them(tmp_path):
     assert len(asked) == 2
     loggers.pictures(progress, visuals, last=True)
     assert len(asked) == 3
+
+
+def test_a_page_that_cannot_be_written_is_told_once(tmp_path, capsys):
+    loggers = Loggers([TrainingPage(tmp_path, "run", picture_freq=1, picture_width=64)])
+    shutil.rmtree(tmp_path / "web")
+    for _ in range(3):
+        loggers.pictures(Progress(total=1, step=1), lambda: VISUALS)
+    assert capsys.readouterr().out.count("note: TrainingPage cannot write") == 1
 
 
 def test_pixels(tmp_path):

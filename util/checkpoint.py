@@ -37,7 +37,7 @@ class Checkpoints:
         }
         write_atomic(self.folder / STATE_FILE, lambda file: torch.save(state, file))
         for label in labels:
-            self.save_weights(state["model"]["networks"], label)
+            model.save_networks(self, label)
 
     def save_weights(self, states: Mapping[str, Mapping], label: str) -> None:
         """Write one .pth file per network."""

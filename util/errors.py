@@ -21,9 +21,10 @@ def command(main: Callable) -> Callable:
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(2) from None
         except OSError as error:
-            if not error.filename:
+            if error.errno is None:  # raised by a library for reasons of its own
                 raise
-            print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+            where = f"{error.filename}: " if error.filename else ""
+            print(f"error: {where}{error.strerror}", file=sys.stderr)
             raise SystemExit(2) from None
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from torch import Tensor
+from tqdm import tqdm
 
 from util.progress import Progress
 
@@ -26,10 +27,22 @@ class Logger:
 
 
 class Loggers:
-    """All loggers of a run as one; closed at the end, whatever happens."""
+    """All loggers of a run as one; closed at the end, whatever happens.
+
+    A log or a page that cannot be written, on a full disk say, is told once and does not end a run.
+    """
 
     def __init__(self, loggers: list[Logger]):
         self.loggers = loggers
+        self.failed: set[Logger] = set()
+
+    def call(self, logger: Logger, method: str, *arguments) -> None:
+        try:
+            getattr(logger, method)(*arguments)
+        except OSError as error:
+            if logger not in self.failed:
+                self.failed.add(logger)
+                tqdm.write(f"note: {type(logger).__name__} cannot write ({error}); the run goes on")
 
     def __enter__(self) -> "Loggers":
         return self
@@ -44,7 +57,7 @@ class Loggers:
 
     def losses(self, progress, losses, facts) -> None:
         for logger in self.loggers:
-            logger.losses(progress, losses, facts)
+            self.call(logger, "losses", progress, losses, facts)
 
     def pictures(self, progress: Progress, get_visuals, last: bool = False) -> None:
         """Ask for visuals if a logger's turn has come, or if these are the last ones."""
@@ -56,4 +69,4 @@ class Loggers:
             if not visuals:  # a run resumed after its last step
                 return
             for logger in wanting:
-                logger.pictures(progress, visuals)
+                self.call(logger, "pictures", progress, visuals)

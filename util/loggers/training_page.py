@@ -20,9 +20,8 @@ class TrainingPage(Logger):
         self.picture_width = picture_width
         self.epochs: dict[int, dict[str, str]] = {}
         (self.web / "images").mkdir(parents=True, exist_ok=True)
-        for path in sorted(
-            (self.web / "images").glob("epoch*_*.png")
-        ):  # of the run that this one continues
+        earlier = (self.web / "images").glob("epoch*_*.png")  # of the run that this one continues
+        for path in sorted(earlier):
             if match := re.fullmatch(r"epoch(\d+)_(.+)", path.stem):
                 self.epochs.setdefault(int(match[1]), {})[match[2]] = f"images/{path.name}"
 
