@@ -17,6 +17,9 @@ class Scene:
     present [B, N]       bool, which of the N masks are instances
     names   B file names without suffix
     numbers B tuples, the number of each instance in its mask's file name
+
+    As read from files, image is uint8 in 0 ... 255 and masks are bool, an eighth of the bytes to
+    move; `normalized` makes the above of it, on the device.
     """
 
     image: Tensor
@@ -46,6 +49,12 @@ class Scene:
             present=function(self.present),
         )
 
+    def normalized(self) -> "Scene":
+        """The scene as networks take it, from one as it was read; another is returned as it is."""
+        if self.image.dtype != torch.uint8:
+            return self
+        return replace(self, image=self.image.float() / 127.5 - 1, masks=self.masks.float() * 2 - 1)
+
     def select(self, samples: Sequence[int]) -> "Scene":
         """The samples of the batch with these indices, in this order."""
         if list(samples) == list(range(len(self))):
@@ -67,6 +76,11 @@ class Scene:
             numbers=[numbers[start:stop] for numbers in self.numbers],
         )
 
+    @property
+    def absent(self) -> float:
+        """What an absent mask is filled with."""
+        return 0.0 if self.masks.dtype == torch.bool else -1.0
+
     def padded(self, slots: int) -> "Scene":
         """The same scene with absent masks appended up to `slots` of them."""
         missing = slots - self.masks.shape[1]
@@ -74,7 +88,7 @@ class Scene:
             return self
         return replace(
             self,
-            masks=pad(self.masks, (0, 0, 0, 0, 0, missing), value=-1.0),
+            masks=pad(self.masks, (0, 0, 0, 0, 0, missing), value=self.absent),
             present=pad(self.present, (0, missing), value=False),
         )
 
@@ -89,6 +103,8 @@ class Scene:
     @staticmethod
     def cat(scenes: Sequence["Scene"]) -> "Scene":
         """One batch of all samples of `scenes`, the sets padded to the largest."""
+        if len(scenes) == 1:
+            return scenes[0]
         slots = max(scene.masks.shape[1] for scene in scenes)
         scenes = [scene.padded(slots) for scene in scenes]
         return Scene(

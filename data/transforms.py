@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -25,76 +26,97 @@ class Preprocessing:
     flip: bool
     random: bool
 
+    @property
+    def crops(self) -> bool:
+        return self.mode.endswith("crop")
+
 
 @dataclass(frozen=True)
-class Geometry:
-    """One draw: resize to `size`, cut `crop` (top, left, height, width), flip."""
+class Crop:
+    """One draw: cut height x width pixels at (top, left), flip."""
 
-    size: tuple[int, int]
-    crop: tuple[int, int, int, int]
+    top: int
+    left: int
+    height: int
+    width: int
     flip: bool
 
-    def apply(self, pixels: Tensor, smooth: bool) -> Tensor:
-        """uint8 [C, H, W] -> uint8 [C, h, w]; bicubic for images, nearest neighbour for masks."""
-        if pixels.shape[-2:] != self.size:
-            mode = InterpolationMode.BICUBIC if smooth else InterpolationMode.NEAREST_EXACT
-            pixels = F.resize(pixels, list(self.size), interpolation=mode, antialias=smooth)
-        pixels = F.crop(pixels, *self.crop)
-        return F.horizontal_flip(pixels) if self.flip else pixels
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Its rows and columns."""
+        rows = slice(self.top, self.top + self.height)
+        return rows, slice(self.left, self.left + self.width)
+
+    def cut(self, pixels: Tensor) -> Tensor:
+        """[..., H, W] -> [..., height, width]."""
+        pixels = pixels[(..., *self.window)]
+        return pixels.flip(-1) if self.flip else pixels
 
 
-def draw_geometry(
-    size: tuple[int, int], how: Preprocessing, generator: torch.Generator, name: str
-) -> Geometry:
-    """The geometry of a picture of this (height, width); `name` is for the error message."""
+def fit(size: tuple[int, int], how: Preprocessing, name: str) -> tuple[int, int]:
+    """The (height, width) that a picture is resized to before the crop.
+
+    Raises UserError, with `name` in it, if that is smaller than the crop.
+    """
     height, width = size
     if how.mode == "resize_and_crop":
         height, width = how.load_size
     elif how.mode.startswith("scale_width"):
         height, width = height * how.load_size[1] / width, how.load_size[1]
-    crops = how.mode.endswith("crop")
-    if not crops:  # the generator halves the picture twice
+    if not how.crops:  # the generator halves the picture twice
         height, width = (max(24, round(side / 4) * 4) for side in (height, width))
     height, width = round(height), round(width)
-    target = how.fine_size if crops else (height, width)
-    slack = (height - target[0], width - target[1])
-    if min(slack) < 0:
+    if how.crops and (height < how.fine_size[0] or width < how.fine_size[1]):
         raise UserError(
             f"{name}: {height}x{width} (height x width) is smaller than the crop of "
-            f"{target[0]}x{target[1]}: lower --fineSizeH and --fineSizeW or use "
+            f"{how.fine_size[0]}x{how.fine_size[1]}: lower --fineSizeH and --fineSizeW or use "
             "--resize_or_crop resize_and_crop"
         )
-    top, left = (s // 2 for s in slack)
-    flip = False
-    if how.random:
-        top, left = (int(torch.randint(s + 1, (), generator=generator)) for s in slack)
-        flip = how.flip and bool(torch.rand((), generator=generator) < 0.5)
-    return Geometry((height, width), (top, left, *target), flip)
+    return height, width
 
 
-def normalize_image(pixels: Tensor) -> Tensor:
-    """uint8 in 0 ... 255 -> float32 in [-1, 1]."""
-    return pixels.float() / 127.5 - 1
+def draw_crop(size: tuple[int, int], how: Preprocessing, generator: torch.Generator) -> Crop:
+    """A crop of a picture that was resized to this (height, width)."""
+    target = how.fine_size if how.crops else size
+    slack = (size[0] - target[0], size[1] - target[1])
+    if not how.random:
+        return Crop(slack[0] // 2, slack[1] // 2, *target, flip=False)
+    top, left = (int(torch.randint(s + 1, (), generator=generator)) for s in slack)
+    flip = how.flip and bool(torch.rand((), generator=generator) < 0.5)
+    return Crop(top, left, *target, flip)
 
 
-def normalize_masks(pixels: Tensor) -> Tensor:
-    """uint8 -> float32 in {-1, +1}: an instance is where a mask is brighter than 127."""
-    return (pixels > 127).float() * 2 - 1
+def resize_image(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """uint8 [C, H, W] -> uint8 [C, *size], bicubic."""
+    if pixels.shape[-2:] == size:
+        return pixels
+    return F.resize(pixels, list(size), interpolation=InterpolationMode.BICUBIC, antialias=True)
+
+
+def resize_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """bool [N, H, W] -> bool [N, *size], nearest neighbour."""
+    if masks.shape[-2:] == size:
+        return masks
+    mode = InterpolationMode.NEAREST_EXACT
+    return F.resize(masks.to(torch.uint8), list(size), interpolation=mode).bool()
 
 
 def order_instances(
     masks: Tensor, numbers: tuple[int, ...], ins_max: int, order: str, generator: torch.Generator
 ) -> tuple[Tensor, tuple[int, ...]]:
-    """The `ins_max` largest of the masks [N, H, W] in {-1, +1}, by decreasing area or shuffled.
+    """The `ins_max` largest of the masks [N, H, W], bool or in {-1, +1}, by area or shuffled.
 
     Area is counted in foreground pixels; ties keep their order, empty masks are dropped.
     Section 2.3 of the paper: decreasing order works better, small instances tend to be occluded.
     """
-    areas = (masks > 0).sum((1, 2))
-    kept = areas.argsort(descending=True, stable=True)[: int((areas > 0).sum().clamp(max=ins_max))]
+    pixels = masks.numpy()
+    foreground = pixels if pixels.dtype == bool else pixels > 0
+    areas = [np.count_nonzero(mask) for mask in foreground]
+    by_area = sorted(range(len(areas)), key=lambda i: -areas[i])
+    kept = [i for i in by_area if areas[i]][:ins_max]
     if order == "random":
-        kept = kept[torch.randperm(len(kept), generator=generator)]
-    return masks[kept], tuple(numbers[i] for i in kept.tolist())
+        kept = [kept[i] for i in torch.randperm(len(kept), generator=generator).tolist()]
+    return torch.from_numpy(pixels[kept]), tuple(numbers[i] for i in kept)
 
 
 def make_scene(image: Tensor, masks: Tensor, name: str, numbers: tuple[int, ...]) -> Scene:

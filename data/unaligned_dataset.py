@@ -7,15 +7,11 @@ from pathlib import Path
 import torch
 
 from data.base_dataset import BaseDataset, Draw, generator_for
+from data.checks import check_headers, check_names, check_pixels, refuse
 from data.scene import Scene
-from data.scene_folder import SceneFiles, check_sizes, find_scenes, read_image, read_masks
-from data.transforms import (
-    Preprocessing,
-    draw_geometry,
-    make_scene,
-    normalize_image,
-    normalize_masks,
-)
+from data.scene_cache import SceneCache, open_cache
+from data.scene_folder import SceneFolder, SceneListing, find_scenes
+from data.transforms import Preprocessing, fit, make_scene
 
 
 class UnalignedDataset(BaseDataset):
@@ -24,51 +20,85 @@ class UnalignedDataset(BaseDataset):
     An epoch is as long as the larger domain. A folder is read when its domain is first asked for.
     """
 
+    @staticmethod
+    def modify_commandline_options(parser, is_train: bool):
+        if is_train:
+            parser.group("data").add_argument(
+                "--cache",
+                nargs="?",
+                const="",
+                metavar="FOLDER",
+                help="pack the resized pictures into one file per domain, once, and read them "
+                "from it; without a folder in DATAROOT/cache",
+            )
+        else:
+            parser.set_defaults(cache=None)
+        return parser
+
     def __init__(self, opt):
         self.opt = opt
         self.seed = opt.seed
         self.how = preprocessing(opt)
 
     @cached_property
-    def scenes(self) -> dict[str, list[SceneFiles]]:
-        return {domain: self.find(domain) for domain in "AB"}
+    def sources(self) -> dict[str, SceneFolder | SceneCache]:
+        return {domain: self.source(domain) for domain in "AB"}
 
-    def find(self, domain: str) -> list[SceneFiles]:
-        """The domain's files, their sizes checked."""
-        scenes = find_scenes(Path(self.opt.dataroot), self.opt.phase, domain, self.with_masks)
-        scenes = self.choose(scenes, domain)[: self.opt.max_dataset_size]
-        for files, size in zip(scenes, check_sizes(scenes), strict=True):
-            if self.how:  # a picture smaller than the crop is found before the first step
-                draw_geometry(size, self.how, generator_for(0), str(files.image))
-        return scenes
+    def source(self, domain: str) -> SceneFolder | SceneCache:
+        """The domain's pictures, each known to be as large as its masks and as the crop."""
+        folder = self.folder(domain)
+        if self.opt.cache is None or self.opt.dry_run:
+            sizes, problems = check_headers(folder.files)
+            refuse([*self.check_names(domain), *problems])
+            source = folder
+        else:
+            where = Path(self.opt.cache or f"{self.opt.dataroot}/cache")
+            source = open_cache(folder, where, f"{self.opt.phase}{domain}", self.selection())
+            sizes = source.sizes()
+        if self.how:
+            for size, name in sizes.items():
+                fit(size, self.how, name)
+        return source
 
-    def choose(self, scenes: list[SceneFiles], domain: str) -> list[SceneFiles]:
+    def folder(self, domain: str) -> SceneFolder:
+        files = find_scenes(Path(self.opt.dataroot), self.opt.phase, domain, self.with_masks)
+        files = self.choose(files, domain)
+        limit = self.opt.max_dataset_size
+        if limit and limit < len(files):
+            files = files.select(range(limit))
+        return SceneFolder(files, self.how, self.opt.input_nc)
+
+    def check_names(self, domain: str) -> list:
+        return check_names(Path(self.opt.dataroot), self.opt.phase, domain, self.with_masks)
+
+    def choose(self, files: SceneListing, domain: str) -> SceneListing:
         """The pictures that take part."""
-        return scenes
+        return files
+
+    def selection(self) -> list:
+        """What decides which pictures take part, so that each choice has its own cache."""
+        return [self.with_masks, self.opt.max_dataset_size]
 
     def __len__(self) -> int:
-        return max(len(scenes) for scenes in self.scenes.values())
+        return max(len(source) for source in self.sources.values())
 
     def __getitem__(self, draw: Draw) -> dict[str, Scene]:
         generator = draw.generator(self.seed)
-        size = len(self.scenes["B"])
+        size = len(self.sources["B"])
         partner = int(torch.randint(size, (), generator=generator))
         chosen = {"A": draw.index, "B": draw.index if self.opt.serial_batches else partner}
         return {
-            domain: self.read(scenes[chosen[domain] % len(scenes)], generator)
-            for domain, scenes in self.scenes.items()
+            domain: self.read(source, chosen[domain] % len(source), generator)
+            for domain, source in self.sources.items()
         }
 
-    def read(self, files: SceneFiles, generator: torch.Generator) -> Scene:
+    def read(
+        self, source: SceneFolder | SceneCache, index: int, generator: torch.Generator
+    ) -> Scene:
         """One picture and its masks, under one geometry."""
-        image = read_image(files.image, self.opt.input_nc)
-        masks = read_masks(files.masks, tuple(image.shape[-2:]))
-        if self.how:
-            size = tuple(image.shape[-2:])
-            geometry = draw_geometry(size, self.how, generator, str(files.image))
-            image, masks = geometry.apply(image, smooth=True), geometry.apply(masks, smooth=False)
-        masks, numbers = self.order(normalize_masks(masks), files.numbers, generator)
-        return make_scene(normalize_image(image), masks, files.name, numbers)
+        picture = source.read(index, generator)
+        masks, numbers = self.order(picture.masks, picture.numbers, generator)
+        return make_scene(picture.image, masks, picture.name, numbers)
 
     def order(self, masks: torch.Tensor, numbers: tuple[int, ...], generator: torch.Generator):
         """The instances that take part, in the order of their translation."""
@@ -79,13 +109,13 @@ class UnalignedDataset(BaseDataset):
 
     def check(self) -> str:
         counts = []
-        for domain, scenes in self.scenes.items():
-            for files in scenes:
-                read_masks(
-                    files.masks, tuple(read_image(files.image, self.opt.input_nc).shape[-2:])
-                )
-            instances = sum(len(files.masks) for files in scenes)
-            counts.append(f"{domain}: {len(scenes)} pictures with {instances} masks")
+        for domain in "AB":
+            files = self.folder(domain).files
+            facts = [check_pixels(scene) for scene in files]
+            bare = {"no mask"}  # said already, or of no importance
+            refuse(p for fact in facts for p in fact.problems if p.kind not in bare)
+            instances = sum(len(fact.areas) for fact in facts)
+            counts.append(f"{domain}: {len(facts)} pictures with {instances} masks")
         return "; ".join(counts)
 
 
@@ -103,16 +133,18 @@ def preprocessing(opt) -> Preprocessing | None:
 
 
 class DomainScenes(Sequence):
-    """One domain's scenes in order, read when asked for."""
+    """One domain's scenes in order, read when asked for, normalised."""
 
     def __init__(self, dataset: UnalignedDataset, letter: str):
         self.dataset = dataset
-        self.files = dataset.find(letter)
+        self.source = dataset.source(letter)
         self.letter = letter
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.source)
 
     def __getitem__(self, index: int) -> Scene:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         generator = generator_for(self.dataset.seed, "AB".index(self.letter), index)
-        return self.dataset.read(self.files[index], generator)
+        return self.dataset.read(self.source, index, generator).normalized()

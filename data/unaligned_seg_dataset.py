@@ -2,7 +2,7 @@
 
 import torch
 
-from data.scene_folder import SceneFiles, apply_policy
+from data.scene_folder import SceneListing, apply_policy
 from data.transforms import order_instances
 from data.unaligned_dataset import UnalignedDataset
 
@@ -14,6 +14,7 @@ class UnalignedSegDataset(UnalignedDataset):
 
     @staticmethod
     def modify_commandline_options(parser, is_train: bool):
+        UnalignedDataset.modify_commandline_options(parser, is_train)
         group = parser.group("instances")
         group.add_argument(
             "--ins_max", type=int, default=4, help="instances kept per picture, the largest"
@@ -32,12 +33,15 @@ class UnalignedSegDataset(UnalignedDataset):
         )
         return parser
 
-    def choose(self, scenes: list[SceneFiles], domain: str) -> list[SceneFiles]:
+    def choose(self, files: SceneListing, domain: str) -> SceneListing:
         where = f"{self.opt.dataroot}/{self.opt.phase}{domain}"
-        chosen, line = apply_policy(scenes, self.opt.no_mask, where)
+        chosen, line = apply_policy(files, self.opt.no_mask, where)
         if line:
             print(f"note: {line}")
         return chosen
+
+    def selection(self) -> list:
+        return [*super().selection(), self.opt.no_mask]
 
     def order(self, masks: torch.Tensor, numbers: tuple[int, ...], generator: torch.Generator):
         return order_instances(masks, numbers, self.opt.ins_max, self.opt.set_order, generator)

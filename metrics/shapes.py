@@ -6,11 +6,12 @@ Pure functions of arrays. Masks are bool [H, W] or [N, H, W], images uint8 [H, W
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from data.base_dataset import generator_for
+from data.pictures import read_image
 from data.scene import Scene
-from data.scene_folder import read_image
-from data.transforms import Preprocessing, draw_geometry
+from data.transforms import Preprocessing, draw_crop, fit, resize_image
 from util.images import to_pixels
 
 YARDSTICKS = ("mask_shape_success", "image_mask_iou", "background_l1")
@@ -126,10 +127,11 @@ class Scores:
     def background(self, domain: str, name: str, channels: int) -> np.ndarray:
         """The clean background of a picture as its translation shows it, [H, W, channels]."""
         path = self.root / f"{self.phase}{domain}_background" / f"{name}.png"
-        pixels = read_image(path, channels)
+        pixels = torch.from_numpy(read_image(path, channels))
         if self.how:
-            geometry = draw_geometry(tuple(pixels.shape[-2:]), self.how, generator_for(0), name)
-            pixels = geometry.apply(pixels, smooth=True)
+            size = fit(pixels.shape[-2:], self.how, name)
+            crop = draw_crop(size, self.how, generator_for(0))
+            pixels = crop.cut(resize_image(pixels, size))
         return pixels.permute(1, 2, 0).numpy()
 
     def values(self, direction: str, name: str) -> list[float]:

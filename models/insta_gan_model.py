@@ -102,7 +102,7 @@ class InstaGANModel(BaseModel):
         self.annotated = {
             d: {i for i, row in enumerate(p.tolist()) if any(row)} for d, p in present.items()
         }
-        self.real = {domain: scene.to(self.device) for domain, scene in scenes.items()}
+        self.real = {domain: scene.to(self.device).normalized() for domain, scene in scenes.items()}
 
     # ---- training
 

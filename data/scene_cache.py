@@ -1,0 +1,216 @@
+"""A domain's pictures and masks, resized once, in one memory-mapped file (`--cache`).
+
+Per sample a crop and a flip of bytes remain: nothing is decoded or resized. The samples are those
+of the folder to the bit. The file's pages belong to the kernel, which shares them between all
+processes and drops them when memory is short.
+
+    magic, position of the description (int64)     16 bytes
+    per picture: uint8 [C, H, W], then its masks as bits [N, H, ceil(W / 8)]
+    arrays: where each picture starts, its size, its name, its masks' numbers
+    description: JSON, to the end of the file
+"""
+
+import hashlib
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from data.scene_folder import Picture, SceneFolder, SceneListing
+from data.transforms import Preprocessing, draw_crop
+from util.errors import UserError
+from util.files import locked, write_atomic, write_text
+
+MAGIC = b"SCENES1\n"
+PER_PROCESS = 50  # pictures worth starting another process for
+
+
+class SceneCache:
+    """One domain's pictures from a packed file, with the methods of SceneFolder."""
+
+    def __init__(self, path: Path, how: Preprocessing):
+        self.path = path
+        self.how = how
+        self.bytes = np.memmap(path, np.uint8, "r").view(np.ndarray)
+        start = int(self.bytes[8:16].view("<i8")[0])
+        if self.bytes[:8].tobytes() != MAGIC or not 16 <= start < len(self.bytes):
+            raise ValueError(f"{path} is no cache, or was cut short")
+        about = json.loads(self.bytes[start:].tobytes())
+        self.key, self.channels = about["key"], about["channels"]
+        self.arrays = {
+            name: self.bytes[begin:end].view("<i8")
+            for name, (begin, end) in about["arrays"].items()
+        }
+
+    def __reduce__(self):
+        """Loader processes map the file anew; pickled, a mapping would be copied."""
+        return SceneCache, (self.path, self.how)
+
+    def __len__(self) -> int:
+        return len(self.arrays["starts"])
+
+    def sizes(self) -> dict[tuple[int, int], str]:
+        """The (height, width) there are, each with the name of a first picture."""
+        pairs = self.arrays["sizes"].reshape(-1, 2)
+        firsts = np.unique(pairs, axis=0, return_index=True)[1].tolist()
+        return {tuple(pairs[first].tolist()): self.name(first) for first in firsts}
+
+    def name(self, index: int) -> str:
+        start, stop = self.arrays["names"][index : index + 2]
+        return os.fsdecode(self.bytes[start:stop].tobytes())
+
+    def read(self, index: int, generator: torch.Generator) -> Picture:
+        """A picture and its masks, under one geometry."""
+        name, start = self.name(index), int(self.arrays["starts"][index])
+        height, width = self.arrays["sizes"][2 * index : 2 * index + 2].tolist()
+        first, last = self.arrays["number_ends"][index : index + 2].tolist()
+        crop = draw_crop((height, width), self.how, generator)
+        rows, columns = crop.window
+        middle = start + self.channels * height * width
+        pixels = self.bytes[start:middle].reshape(self.channels, height, width)
+        image = torch.from_numpy(pixels[:, rows, columns].copy())
+
+        shape = (last - first, height, -(-width // 8))
+        bits = self.bytes[middle : middle + math.prod(shape)].reshape(shape)[:, rows]
+        masks = np.unpackbits(bits.reshape(-1)).view(bool).reshape(*bits.shape[:2], -1)
+        masks = torch.from_numpy(masks)[..., columns]
+        if crop.flip:
+            image, masks = image.flip(-1), masks.flip(-1)
+        return Picture(name, image, masks, tuple(self.arrays["numbers"][first:last].tolist()))
+
+
+def open_cache(folder: SceneFolder, where: Path, label: str, settings: list) -> SceneCache:
+    """The cache of a folder, built if there is none for these files and settings.
+
+    settings are what decides which files take part, and how; each combination has its own file.
+    """
+    how = folder.how
+    settings = [*settings, how.mode, how.load_size, folder.channels]
+    path = where / f"{label}_{digest(json.dumps(settings))[:8]}.scenes"
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        with locked(path):
+            if (cache := fresh_cache(path, folder.files, how)) is None:
+                build_cache(folder, path)
+                cache = fresh_cache(path, folder.files, how)
+    except OSError as error:
+        raise UserError(
+            f"--cache: {error.filename or path}: {error.strerror}; name another folder, "
+            "--cache FOLDER, or go without"
+        ) from None
+    print(f"cache: {label}: {len(cache)} pictures in {path}, {len(cache.bytes) / 1e6:.0f} MB")
+    return cache
+
+
+def fresh_cache(path: Path, files: SceneListing, how: Preprocessing) -> SceneCache | None:
+    """The cache at `path` if it was made of these very files.
+
+    Sizes and times of the files are compared with a note beside the cache; should they differ, for
+    instance because both were copied, the files' contents decide.
+    """
+    try:
+        cache = SceneCache(path, how)
+    except (OSError, ValueError, KeyError):
+        return None
+    note = path.with_suffix(".stamp")
+    stamp = f"{stamp_of(files)} {cache.key}"
+    if note.is_file() and note.read_text() == stamp:
+        return cache
+    if content_key(files) != cache.key:
+        return None
+    write_text(note, stamp)
+    return cache
+
+
+def build_cache(folder: SceneFolder, path: Path) -> None:
+    """Decode and resize every picture of the folder into one file."""
+    for left_over in path.parent.glob(f".{path.name}.*.tmp"):
+        left_over.unlink()  # of a process that was killed; the lock says that none is at work
+    key = content_key(folder.files)
+    processes = min(len(os.sched_getaffinity(0)), len(folder) // PER_PROCESS)
+    pictures = DataLoader(
+        ResizedPictures(folder), batch_size=None, collate_fn=unchanged, num_workers=processes
+    )
+    bar = tqdm(pictures, f"packing {path.stem}", unit="img", disable=None)
+    write_atomic(path, lambda file: write_pictures(file, bar, key, folder.channels))
+
+
+def write_pictures(file, pictures, key: str, channels: int) -> None:
+    """The file that SceneCache reads."""
+    arrays = {"starts": [], "sizes": [], "numbers": [], "number_ends": [0]}
+    names = [b""]
+    file.write(MAGIC + bytes(8))
+    for picture in pictures:
+        if isinstance(picture, UserError):
+            raise picture
+        arrays["starts"].append(file.tell())
+        arrays["sizes"].extend(picture.image.shape[-2:])
+        arrays["numbers"].extend(picture.numbers)
+        arrays["number_ends"].append(len(arrays["numbers"]))
+        names.append(os.fsencode(picture.name))
+        file.write(picture.image.tobytes())
+        file.write(np.packbits(picture.masks, axis=-1).tobytes())
+    arrays["names"] = file.tell() + np.cumsum([len(name) for name in names])
+    file.write(b"".join(names))
+    file.write(bytes(-file.tell() % 8))
+    spans = {}
+    for name, values in arrays.items():
+        begin = file.tell()
+        file.write(np.asarray(values, "<i8").tobytes())
+        spans[name] = (begin, file.tell())
+    start = file.tell()
+    file.write(json.dumps({"key": key, "channels": channels, "arrays": spans}).encode())
+    file.seek(8)
+    file.write(np.array(start, "<i8").tobytes())
+
+
+class ResizedPictures(Dataset):
+    """The pictures of a folder at the size that crops are cut from, as arrays."""
+
+    def __init__(self, folder: SceneFolder):
+        self.folder = folder
+
+    def __len__(self) -> int:
+        return len(self.folder)
+
+    def __getitem__(self, index: int) -> Picture | UserError:
+        if index >= len(self):
+            raise IndexError(index)
+        try:
+            picture = self.folder.resized(index)
+        except UserError as error:  # raised in another process it would be a traceback
+            return error
+        return Picture(picture.name, picture.image.numpy(), picture.masks.numpy(), picture.numbers)
+
+
+def unchanged(sample):
+    return sample
+
+
+def stamp_of(files: SceneListing) -> str:
+    """A digest of the names, sizes and times of all files."""
+    summary = hashlib.blake2b(digest_size=16)
+    for path in files.paths():
+        facts = os.stat(path)
+        times = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+        summary.update(repr((os.fspath(path), *times)).encode("utf-8", "surrogateescape"))
+    return summary.hexdigest()
+
+
+def content_key(files: SceneListing) -> str:
+    """A digest of the names, relative to the dataset, and the contents of all files."""
+    summary = hashlib.blake2b(digest_size=16)
+    for index in range(len(files)):
+        summary.update(files.record(index))
+    for path in files.paths():
+        summary.update(hashlib.blake2b(path.read_bytes()).digest())
+    return summary.hexdigest()
+
+
+def digest(text: str) -> str:
+    return hashlib.blake2b(text.encode()).hexdigest()
