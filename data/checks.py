@@ -2,8 +2,7 @@
 
 import hashlib
 import os
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,13 @@ import numpy as np
 from data.pictures import (
     SUFFIXES,
     UnreadableError,
-    decode,
     is_picture,
     list_files,
     list_pictures,
     picture_size,
     read_image,
     read_levels,
+    read_raw,
 )
 from data.scene_folder import SceneFiles, split_mask_stem
 from util.errors import UserError
@@ -28,6 +27,7 @@ KINDS = {  # what training does with it -> what it is called
     "unreadable": "refused",
     "size": "refused",
     "no mask folder": "refused",
+    "no picture": "refused",
     "no mask": "skipped, see --no_mask",
     "empty mask": "left out",
     "full mask": "used",
@@ -193,8 +193,8 @@ def check_levels(path: Path, levels: np.ndarray) -> Iterator[Problem]:
     """What is wrong with a mask's brightness, uint8 [H, W]."""
     values = np.unique(levels)
     if values[-1] <= 127:
-        raw = np.unique(np.asarray(decode(path)))
-        if len(raw) == 1 and raw[0] in (0, False):
+        raw = np.unique(read_raw(path))
+        if raw[-1] == 0:
             yield Problem("empty mask", path, f"{path} is empty: remove it")
         else:
             text = f"holds {listed(raw)} and is read as empty: make the instance 255"
@@ -212,66 +212,3 @@ def listed(values: np.ndarray) -> str:
         return f"{len(values)} values"
     first = ", ".join(str(value) for value in values[:-1].tolist())
     return f"the values {first} and {values[-1]}" if first else f"only the value {values[-1]}"
-
-
-def binary(path: Path) -> np.ndarray | None:
-    """What a mask means, bool [H, W]: bright, or where nothing is, not 0; None if it is empty."""
-    mask = read_levels(path) > 127
-    if not mask.any():
-        raw = np.asarray(decode(path))
-        mask = raw != 0 if raw.ndim == 2 else raw.any(-1)
-    return mask if mask.any() else None
-
-
-# ---- of the whole
-
-
-def find_phases(root: Path) -> dict[str, list[str]]:
-    """The phases there are and their domains: {`train`: [`A`, `B`], …}."""
-    phases = defaultdict(list)
-    for path in sorted(p for p in root.iterdir() if p.is_dir()):
-        if (match := re.fullmatch(r"(\w+?)([AB])", path.name)) and not path.name.startswith("."):
-            phases[match[1]].append(match[2])
-    return dict(phases)
-
-
-def find_duplicates(facts: dict[tuple[str, str], list[Facts]]) -> list[Problem]:
-    """Pictures of `test` and `val`, of whichever domain, that are pictures of `train` as well."""
-    trained = {
-        fact.digest: fact.files.image
-        for (phase, _), found in facts.items()
-        for fact in found
-        if phase == "train" and fact.digest
-    }
-    return [
-        Problem(
-            "duplicate",
-            fact.files.image,
-            f"{fact.files.image} is the same picture as {trained[fact.digest]}: "
-            "take one of them out",
-        )
-        for (phase, _), found in facts.items()
-        for fact in found
-        if phase in ("test", "val") and fact.digest in trained
-    ]
-
-
-def summarize(facts: list[Facts]) -> dict:
-    """Counts of pictures and instances, and the quantiles of the instances' areas."""
-    areas = [area for fact in facts for area in fact.areas.values()]
-    counts = Counter(len(fact.areas) for fact in facts)
-    return {
-        "pictures": len(facts),
-        "instances": len(areas),
-        "instances_per_picture": dict(sorted(counts.items())),
-        "area_quantiles": area_quantiles(areas),
-    }
-
-
-def area_quantiles(areas: list[float]) -> dict[str, float]:
-    """Smallest, quartiles and largest of areas that are shares of their pictures."""
-    if not areas:
-        return {}
-    names = ("min", "25%", "median", "75%", "max")
-    found = np.quantile(areas, (0, 0.25, 0.5, 0.75, 1))
-    return {name: round(float(value), 5) for name, value in zip(names, found, strict=True)}

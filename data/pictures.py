@@ -103,6 +103,12 @@ def read_levels(path: Path) -> np.ndarray:
     return np.array(picture.convert("RGB")).max(-1)
 
 
+def read_raw(path: Path) -> np.ndarray:
+    """A mask's own values [H, W]: grey levels of any depth, palette indices, of RGB the largest."""
+    values = np.asarray(decode(path))
+    return values if values.ndim == 2 else values[..., :3].max(-1)
+
+
 def to_eight_bits(picture: Image.Image) -> Image.Image:
     """Grey pictures of 16 or 32 bits as 8 bits; Pillow's own conversion would clip them at 255."""
     if not picture.mode.startswith(("I", "F")):

@@ -77,7 +77,9 @@ class SceneCache:
 
         shape = (last - first, height, -(-width // 8))
         bits = self.bytes[middle : middle + math.prod(shape)].reshape(shape)[:, rows]
-        masks = np.unpackbits(bits.reshape(-1)).view(bool).reshape(*bits.shape[:2], -1)
+        masks = (
+            np.unpackbits(bits.reshape(-1)).view(bool).reshape(*bits.shape[:2], 8 * bits.shape[2])
+        )
         masks = torch.from_numpy(masks)[..., columns]
         if crop.flip:
             image, masks = image.flip(-1), masks.flip(-1)

@@ -63,6 +63,7 @@ class TestOptions(BaseOptions):
 
     def complete(self, opt: argparse.Namespace) -> None:
         super().complete(opt)
+        opt.phase = existing_phase(opt)
         opt.no_flip = opt.serial_batches = True
         opt.has_saved_options = (run_folder(opt) / OPTIONS_FILE).is_file()
         for side in "HW":
@@ -77,3 +78,14 @@ class TestOptions(BaseOptions):
             yield f"--aspect_ratio {opt.aspect_ratio}: must be positive"
         if opt.batch_size > 1 and (opt.keep_size or opt.resize_or_crop in ("scale_width", "none")):
             yield f"--batch_size {opt.batch_size}: pictures of different sizes go one by one"
+
+
+def existing_phase(opt: argparse.Namespace) -> str:
+    """The phase; `val` where `test` was not typed and is not there, as COCO and CCP have it."""
+    if "phase" in opt.typed or not opt.dataroot:
+        return opt.phase
+    folders = [path.name for path in Path(opt.dataroot).glob("*[AB]") if path.is_dir()]
+    if any(name in ("testA", "testB") for name in folders) or not {"valA", "valB"} & {*folders}:
+        return opt.phase
+    print(f"note: {opt.dataroot} has no phase test, its phase val is translated (see --phase)")
+    return "val"

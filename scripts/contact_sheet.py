@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from util.command_line import OneLineParser
 from util.errors import UserError, command
+from util.images import outline
 
 COLORS = np.array([(255, 255, 255), (20, 20, 20), (255, 0, 255), (0, 255, 0)], np.uint8)
 GAP = 4  # pixels between pictures
@@ -70,9 +71,7 @@ def tile(images: Path, name: str, mask_paths: list[Path], side: int) -> np.ndarr
     pixels = np.array(picture.resize(size, Image.NEAREST))
     for i, path in enumerate(mask_paths):
         mask = np.array(Image.open(path).convert("L").resize(size, Image.NEAREST)) > 127
-        padded = np.pad(mask, 1, mode="edge")
-        inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-        pixels[mask & ~inner] = COLORS[i % len(COLORS)]
+        pixels[outline(mask)] = COLORS[i % len(COLORS)]
     return pixels
 
 

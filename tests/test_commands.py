@@ -228,6 +228,21 @@ def test_an_unknown_phase_lists_those_there_are(trained, capsys):
     one_line_error(capsys, "sampleA", "test, train")
 
 
+def test_without_a_test_phase_val_is_translated(trained, shapes, tmp_path, capsys):
+    for domain in "AB":
+        for kind in ("", "_seg"):
+            shutil.copytree(shapes / f"test{domain}{kind}", tmp_path / "v" / f"val{domain}{kind}")
+    trained(test_command.main, "--name r", dataroot=tmp_path / "v")
+    assert "no phase test, its phase val is translated" in capsys.readouterr().out
+    assert Path("results/r/val_latest/index.html").is_file()
+    shutil.rmtree(tmp_path / "v/valA_seg")
+    for words, named in (("", "--test_fraction"), ("--phase test", "testA")):
+        with pytest.raises(SystemExit) as stop:
+            trained(test_command.main, f"--name r {words}", dataroot=tmp_path / "v")
+        assert stop.value.code == 2
+        one_line_error(capsys, named)
+
+
 def test_commands_start_from_any_folder_and_fail_in_one_line(tmp_path):
     words = [sys.executable, str(ROOT / "train.py"), "--dataroot", "nowhere", *TINY]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)

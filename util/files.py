@@ -1,6 +1,7 @@
 """Files that are either whole or absent."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,3 +38,27 @@ def locked(path: Path) -> Iterator[None]:
         if fcntl:
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def staged(root: Path) -> Iterator[Path]:
+    """A folder beside `root` that takes its place when all went well and is gone otherwise."""
+    root = root.absolute()
+    folder = root.with_name(f".{root.name}.partial")
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        replace_folder(folder, root)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def replace_folder(folder: Path, root: Path) -> None:
+    """Put `folder` where `root` is; what was there goes last: one of them is always whole."""
+    old = root.with_name(f".{root.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if root.exists():
+        root.rename(old)
+    folder.rename(root)
+    shutil.rmtree(old, ignore_errors=True)

@@ -17,6 +17,7 @@ h1 { font-size: 24px; margin: 0 }
 .about { color: var(--soft); margin: 4px 0 20px }
 table { border-collapse: collapse; margin: 0 0 24px }
 th, td { text-align: left; padding: 4px 18px 4px 0; border-bottom: 1px solid var(--line) }
+thead th + th { text-align: right }
 td.number { text-align: right; font-variant-numeric: tabular-nums }
 section { border: 1px solid var(--line); border-radius: 10px; margin: 0 0 16px; padding: 12px 16px }
 h2 { font-size: 16px; margin: 0 0 8px }
@@ -73,6 +74,10 @@ class Page:
                 box.add(tags.figure(tags.a(image, href=source), tags.figcaption(caption)))
             section.add(box)
         self.document.add(section)
+
+    def add(self, *elements) -> None:
+        """Anything else that dominate makes."""
+        self.document.add(*elements)
 
     def write(self, path: Path) -> None:
         write_text(path, self.document.render())

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 
@@ -22,3 +22,45 @@ def save_png(pixels: np.ndarray, path: Path, aspect_ratio: float = 1.0) -> None:
     elif aspect_ratio < 1:
         picture = picture.resize((width, round(height / aspect_ratio)), Image.BICUBIC)
     picture.save(path)
+
+
+COLORS = (  # of instances, distinct for most colour-blind readers, and light enough for black text
+    *((230, 159, 0), (86, 180, 233), (0, 200, 130), (240, 228, 66), (255, 120, 60)),
+    *((235, 140, 190), (180, 180, 255), (160, 230, 60)),
+)
+
+
+def outline(mask: np.ndarray, width: int = 1) -> np.ndarray:
+    """The pixels of a mask that are at most `width` from its outside, bool [H, W]."""
+    inner = mask
+    for _ in range(width):
+        padded = np.pad(inner, 1, mode="edge")
+        sides = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+        inner = inner & sides
+    return mask & ~inner
+
+
+def draw_instances(pixels: np.ndarray, masks: dict[int, np.ndarray], side: int) -> Image.Image:
+    """A picture, uint8 [H, W, 3], with coloured outlines and the numbers of its masks [H, W].
+
+    It is scaled so that its longer side has `side` pixels, and never enlarged more than four times.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(side / max(height, width), 4)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    canvas = np.array(Image.fromarray(pixels).resize(size, Image.BICUBIC))
+    places = []
+    for i, (number, mask) in enumerate(masks.items()):
+        color = COLORS[i % len(COLORS)]
+        small = np.asarray(Image.fromarray(mask).resize(size, Image.NEAREST))
+        canvas[outline(small, 2)] = color
+        rows, columns = np.nonzero(small if small.any() else np.ones_like(small))
+        middle = np.argmin(np.hypot(rows - rows.mean(), columns - columns.mean()))
+        places.append((str(number), (int(columns[middle]), int(rows[middle])), color))
+    picture = Image.fromarray(canvas)
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
+    for text, place, color in places:
+        left, top, right, bottom = pen.textbbox(place, text, font, anchor="mm")
+        pen.rectangle((left - 3, top - 2, right + 3, bottom + 2), fill=color)
+        pen.text(place, text, "black", font, anchor="mm")
+    return picture

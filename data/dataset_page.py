@@ -1,0 +1,196 @@
+"""A page to look at a dataset: every picture with its instances outlined, sortable."""
+
+from functools import partial
+from pathlib import Path
+
+from dominate import tags
+from dominate.util import raw
+
+from data.checks import Facts
+from data.dataset_report import (
+    Report,
+    area_histogram,
+    areas_of,
+    by_kind,
+    instance_histogram,
+)
+from data.pictures import UnreadableError, read_image, read_mask
+from util.html import Page
+from util.images import draw_instances
+from util.workers import map_in_order
+
+LISTED = 20  # files named per kind of problem
+SIDE = 300  # pixels of a picture's longer side on the page
+STYLE = """
+.cards { display: flex; flex-wrap: wrap; gap: 14px; align-items: flex-start }
+.card { border: 1px solid var(--line); border-radius: 10px; padding: 8px; max-width: 318px }
+.card.problem { border-color: #d33 }
+.card p { margin: 4px 0 0; font-size: 12px; color: var(--soft); overflow-wrap: anywhere }
+.card p.wrong { color: #d33 }
+.card b { font-size: 13px; overflow-wrap: anywhere }
+.charts { display: flex; flex-wrap: wrap; gap: 12px 24px; margin-bottom: 24px }
+.charts > div { width: 270px }
+.charts h2 { font-size: 14px } .charts div { font-size: 12px; white-space: nowrap }
+.charts i { background: #5ab4e9; display: inline-block; height: 10px; margin: 0 6px }
+.charts span { display: inline-block; text-align: right; width: 70px }
+form { display: none; gap: 16px; margin: 0 0 16px; align-items: center; flex-wrap: wrap }
+.js form { display: flex }
+select, input { font: inherit }
+td.text { white-space: normal; overflow-wrap: anywhere }
+"""
+SCRIPT = """
+document.documentElement.classList.add('js');
+addEventListener('DOMContentLoaded', () => {
+  const form = document.forms[0], box = document.querySelector('.cards');
+  const cards = [...box.children], count = document.getElementById('count');
+  const number = key => card => -Number(card.dataset[key]);
+  const orders = {
+    name: card => card.dataset.name, instances: number('instances'), area: number('area'),
+    largest: number('largest'), smallest: card => Number(card.dataset.smallest),
+    problems: number('problems'),
+  };
+  const show = () => {
+    const key = orders[form.order.value], words = form.find.value.toLowerCase();
+    const phase = form.phase.value;
+    const chosen = cards.filter(card => (!phase || card.dataset.phase === phase)
+      && card.dataset.name.toLowerCase().includes(words));
+    chosen.sort((a, b) => key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0);
+    box.replaceChildren(...chosen);
+    count.textContent = `${chosen.length} of ${cards.length}`;
+  };
+  form.addEventListener('input', show);
+  form.addEventListener('submit', event => event.preventDefault());
+  show();
+});
+"""
+
+
+def write_page(report: Report, folder: Path, limit: int, workers: int) -> Path:
+    """Write `folder/index.html` with up to `limit` pictures of each of the dataset's folders."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    root = report.root.resolve()
+    page = Page(f"Dataset {root.name}", [str(root)], SIDE)
+    with page.document.head:
+        tags.style(raw(STYLE))
+        tags.script(raw(SCRIPT))
+    page.add_table(*report.table())
+    page.add(charts(report.facts))
+    if report.problems:
+        page.add(problem_table(report))
+    chosen = [
+        (name, fact) for name, found in report.facts.items() for fact in first(report, found, limit)
+    ]
+    page.add(controls(list(report.facts)))
+    images = map_in_order(partial(draw, folder), chosen, workers, "drawing")
+    cards = [
+        card(name, fact, image, [problem.text for problem in report.of_picture(fact)])
+        for (name, fact), image in zip(chosen, images, strict=True)
+    ]
+    page.add(tags.div(cards, cls="cards"))
+    page.write(folder / "index.html")
+    return folder / "index.html"
+
+
+def first(report: Report, found: list[Facts], limit: int) -> list[Facts]:
+    """The pictures to show, in order: those with problems, and others up to the limit."""
+    wrong = {problem.path for problem in report.problems}
+    ranked = sorted(
+        range(len(found)),
+        key=lambda i: wrong.isdisjoint((found[i].files.image, *found[i].files.masks)),
+    )
+    return [found[i] for i in sorted(ranked[:limit])]
+
+
+def draw(folder: Path, item: tuple[str, Facts]) -> str:
+    """Write a picture with its outlines; returns its place relative to the page, or ''."""
+    name, fact = item
+    try:
+        pixels = read_image(fact.files.image, 3).transpose(1, 2, 0)
+        numbered = zip(fact.files.numbers, fact.files.masks, strict=True)
+        masks = {number: read_mask(path) for number, path in numbered if number in fact.areas}
+    except UnreadableError:
+        return ""
+    place = f"images/{name}_{fact.files.name}.jpg"
+    draw_instances(pixels, masks, SIDE).save(folder / place, quality=88)
+    return place
+
+
+# ---- the parts of the page
+
+
+def card(name: str, fact: Facts, image: str, wrong: list[str]) -> tags.div:
+    """One picture: outlines, name, its instances' areas, what is wrong."""
+    areas = fact.areas
+    title = f"{name}/{fact.files.image.name}"
+    box = tags.div(cls="card problem" if wrong else "card")
+    box["data-name"], box["data-phase"] = title, name
+    numbers = (
+        ("instances", len(areas)),
+        ("area", sum(areas.values())),
+        ("largest", max(areas.values(), default=0)),
+        ("smallest", min(areas.values(), default=1)),
+        ("problems", len(wrong)),
+    )
+    for key, value in numbers:
+        box[f"data-{key}"] = f"{value:.6g}"
+    if image:
+        alt = f"{title} with the outlines of {len(areas)} instances"
+        box.add(tags.a(tags.img(src=image, alt=alt, loading="lazy"), href=image))
+    box.add(tags.b(title))
+    listed = ", ".join(f"{number}: {100 * area:.2g} %" for number, area in areas.items())
+    size = f"{fact.size[0]}x{fact.size[1]}"
+    box.add(tags.p(f"{size}; areas {listed}" if listed else f"{size}; no instance"))
+    for text in wrong:
+        box.add(tags.p(text, cls="wrong"))
+    return box
+
+
+def controls(folders: list[str]) -> tags.form:
+    """Sorting and filtering, shown where there is JavaScript."""
+    orders = {
+        "name": "name",
+        "problems": "problems first",
+        "instances": "most instances",
+        "area": "largest area in all",
+        "largest": "largest instance",
+        "smallest": "smallest instance",
+    }
+    choose = tags.select(
+        [tags.option(text, value=key) for key, text in orders.items()], name="order"
+    )
+    phases = [tags.option("all folders", value=""), *(tags.option(f, value=f) for f in folders)]
+    return tags.form(
+        tags.label("Sort by ", choose),
+        tags.label("Show ", tags.select(phases, name="phase")),
+        tags.label("Name ", tags.input_(name="find", type="search", placeholder="part of it")),
+        tags.span(id="count"),
+    )
+
+
+def charts(facts: dict[str, list[Facts]]) -> tags.div:
+    """Histograms of instances per picture and of their areas, a column per folder."""
+    box = tags.div(cls="charts")
+    for name, found in facts.items():
+        if areas_of(found):
+            box.add(chart(f"{name}: instances per picture", instance_histogram(found)))
+            box.add(chart(f"{name}: area of an instance", area_histogram(found)))
+    return box
+
+
+def chart(title: str, bins: dict[str, int]) -> tags.div:
+    most = max(bins.values())
+    lines = [
+        tags.div(tags.span(label), tags.i(style=f"width:{round(120 * n / most)}px"), str(n))
+        for label, n in bins.items()
+    ]
+    return tags.div(tags.h2(title), lines)
+
+
+def problem_table(report: Report) -> tags.table:
+    table = tags.table(tags.tr(tags.th("problem"), tags.th("file, and what to do")))
+    for kind, found in by_kind(report.problems).items():
+        shown = [tags.div(problem.text) for problem in found[:LISTED]]
+        if len(found) > LISTED:
+            shown.append(tags.div(f"and {len(found) - LISTED} more"))
+        table.add(tags.tr(tags.th(f"{kind} ({len(found)})"), tags.td(shown, cls="text")))
+    return table

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Check a dataset: every file that is broken, of the wrong size, empty or unused; counts; a page.
+
+    python datasets/check_dataset.py datasets/shp2gir_coco --page
+    python datasets/check_dataset.py datasets/mine --fix datasets/mine_fixed
+
+Ends with 0 if all is well and with 1 if something is wrong.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from data.checks import KINDS
+from data.dataset_fix import write_fixed
+from data.dataset_page import write_page
+from data.dataset_report import (
+    Report,
+    area_histogram,
+    areas_of,
+    by_kind,
+    inspect,
+    instance_histogram,
+)
+from util.command_line import OneLineParser
+from util.errors import UserError, command
+from util.results import aligned
+from util.workers import cores
+
+BAR = 30  # characters of the longest bar
+
+
+@command
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    report = inspect(args.dataroot, args.workers)
+    print(aligned([report.table()[0], *report.table()[1]]))
+    print_histograms(report)
+    print_problems(report, args.show)
+    if args.page is not None:
+        folder = Path(args.page or f"results/check_{args.dataroot.resolve().name}")
+        print(f"page: {write_page(report, folder, args.page_limit, args.workers).resolve()}")
+    if args.fix:
+        write_fixed(report, args.fix, args.workers)
+        print(f"fixed: {args.fix}")
+    if report.problems:
+        raise SystemExit(1)
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = OneLineParser(description=__doc__.split("\n")[0])
+    parser.add_argument("dataroot", type=Path, help="folder with trainA, trainA_seg, trainB, …")
+    parser.add_argument(
+        "--page",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="write a page of the pictures with outlined instances (to results/check_NAME)",
+    )
+    parser.add_argument(
+        "--page_limit", type=int, default=1000, help="pictures per phase and domain (default 1000)"
+    )
+    parser.add_argument(
+        "--fix",
+        type=Path,
+        metavar="FOLDER",
+        help="write a copy without what cannot be used, masks made 0 and 255, to a new folder",
+    )
+    parser.add_argument(
+        "--show", type=int, default=10, help="files to name per kind of problem (default 10)"
+    )
+    parser.add_argument("--workers", type=int, default=cores(), help="processes (default: cores)")
+    args = parser.parse_args(argv)
+    for flag in ("page_limit", "show", "workers"):
+        if getattr(args, flag) < 1:
+            raise UserError(f"--{flag} {getattr(args, flag)}: at least 1")
+    if args.fix and args.fix.exists():
+        raise UserError(f"--fix {args.fix} exists: name a new folder")
+    return args
+
+
+def print_histograms(report: Report) -> None:
+    for name, found in report.facts.items():
+        if not areas_of(found):
+            continue
+        for title, bins in (
+            ("instances per picture", instance_histogram(found)),
+            ("area of an instance, share of the picture", area_histogram(found)),
+        ):
+            print(f"\n{name}: {title}")
+            for label, count in bins.items():
+                bar = "▇" * round(BAR * count / max(bins.values()))
+                print(f"  {label:>12}  {bar} {count}")
+
+
+def print_problems(report: Report, show: int) -> None:
+    print()
+    for kind, found in by_kind(report.problems).items():
+        print(f"{kind}: {len(found)}; in training {KINDS[kind]}")
+        for problem in found[:show]:
+            print(f"    {problem.text}")
+        if len(found) > show:
+            print(f"    and {len(found) - show} more: see --show")
+    print(f"{len(report.problems)} problems" if report.problems else "nothing wrong")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Options that the dataset generators share, and how categories are named."""
+
+import argparse
+import difflib
+import math
+
+from util.command_line import OneLineParser
+from util.errors import UserError
+from util.workers import cores
+
+
+def generator_parser(description: str, **defaults) -> argparse.ArgumentParser:
+    """A parser with the generators' common options; defaults of save_root, cat1 and cat2."""
+    parser = OneLineParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--save_root", default=defaults["save_root"], help="dataset to write")
+    for flag, domain in (("cat1", "A"), ("cat2", "B")):
+        parser.add_argument(
+            f"--{flag}",
+            default=defaults.get(flag),
+            help=f"category of domain {domain}; several: a,b,c",
+        )
+    parser.add_argument(
+        "--min_area",
+        type=float,
+        default=0.0,
+        help="leave out instances smaller than this share of the written picture, such as 0.005",
+    )
+    parser.add_argument(
+        "--max_instances", type=int, help="keep this many per picture, the largest (default: all)"
+    )
+    parser.add_argument(
+        "--test_fraction",
+        type=float,
+        default=0.0,
+        help="share of the training pictures to write as phase test instead",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="draws the pictures of --test_fraction")
+    parser.add_argument(
+        "--missing",
+        choices=("error", "skip"),
+        default="error",
+        help="what becomes of annotated pictures that are absent or broken",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a dataset that a generator wrote there"
+    )
+    parser.add_argument("--workers", type=int, default=cores(), help="processes")
+    return parser
+
+
+def parse_generator(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """The checked options. Raises UserError for a value that cannot work."""
+    args = parser.parse_args(argv)
+    for flag, low, high in (("min_area", 0, 1), ("test_fraction", 0, 1)):
+        value = getattr(args, flag)
+        if not low <= value < high or math.isnan(value):
+            raise UserError(f"--{flag} {value}: at least {low} and less than {high}")
+    for flag, least in (("max_instances", 1), ("workers", 1), ("seed", 0)):
+        value = getattr(args, flag)
+        if value is not None and value < least:
+            raise UserError(f"--{flag} {value}: at least {least}")
+    return args
+
+
+def categories(args: argparse.Namespace, known: list[str]) -> dict[str, list[str]]:
+    """The categories of both domains: {`A`: [...], `B`: [...]}, each one of `known`, none twice."""
+    chosen = {"A": split_names(args.cat1), "B": split_names(args.cat2)}
+    for flag, names in zip(("cat1", "cat2"), chosen.values(), strict=True):
+        if not names:
+            raise UserError(f"--{flag} is missing; known: {', '.join(known)}")
+        for name in names:
+            if name not in known:
+                listed = ", ".join(nearest_first(name, known))
+                raise UserError(f"--{flag} {name}: unknown; known, the nearest first: {listed}")
+    if shared := set(chosen["A"]) & set(chosen["B"]):
+        raise UserError(
+            f"--cat1 {args.cat1} --cat2 {args.cat2}: {min(shared)} is in both, "
+            "so there is nothing to translate: choose different ones"
+        )
+    return chosen
+
+
+def split_names(text: str | None) -> list[str]:
+    """`sheep,goat` as a list."""
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def nearest_first(name: str, known: list[str]) -> list[str]:
+    """The known names by their likeness to `name`."""
+
+    def unlike(other: str) -> float:
+        return -difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()
+
+    return sorted(known, key=unlike)
