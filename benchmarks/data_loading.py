@@ -206,7 +206,7 @@ def private_memory(root: Path, cached: bool, batch_size: int) -> float:
 
 
 def report(speeds: dict[str, float], memory: dict[tuple[str, str], float], args) -> None:
-    print(f"{'samples/s':>32}  of the bare loop")
+    print(f"{'samples/s per core':>32}  of the bare loop")
     for name, value in speeds.items():
         bare = speeds[f"{name.split(',')[0]}, bare loop"]
         print(f"{name:>27} {value:>5.0f}  {value / bare:.2f}")

@@ -41,11 +41,18 @@ def write_dataset(source: Source, args) -> None:
     check_tasks(tasks, args)
     tasks = present(tasks, args.missing)
     tasks = hold_out(tasks, args.test_fraction, args.seed)
-    with staged(root) as folder:
-        write = partial(write_one, source, folder, args.min_area, args.max_instances)
-        done = list(map_in_order(Guarded(write, args.missing), tasks, args.workers, source.title))
-        manifest = describe(source, done, args)
-        write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    try:
+        with staged(root) as folder:
+            write = partial(write_one, source, folder, args.min_area, args.max_instances)
+            write = Guarded(write, args.missing)
+            done = list(map_in_order(write, tasks, args.workers, source.title))
+            manifest = describe(source, done, args)
+            write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    except OSError as error:
+        raise UserError(
+            f"--save_root {root} cannot be written ({error.strerror or error}), and nothing of it "
+            "is left: make room, or name another folder"
+        ) from None
     report(root, manifest)
 
 

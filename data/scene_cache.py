@@ -136,7 +136,11 @@ def build_cache(folder: SceneFolder, path: Path) -> None:
     key = content_key(folder.files)
     processes = min(len(os.sched_getaffinity(0)), len(folder) // PER_PROCESS)
     pictures = DataLoader(
-        ResizedPictures(folder), batch_size=None, collate_fn=unchanged, num_workers=processes
+        ResizedPictures(folder),
+        batch_size=None,
+        collate_fn=unchanged,
+        num_workers=processes,
+        generator=torch.Generator(),  # the global one is to give the same weights as without
     )
     bar = tqdm(pictures, f"packing {path.stem}", unit="img", disable=None)
     write_atomic(path, lambda file: write_pictures(file, bar, key, folder.channels))

@@ -41,12 +41,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--annotations",
         nargs="+",
-        default=[],
         metavar="[SPLIT=]FILE",
         help="annotation files, relative to data_root (default: annotations/instances_*.json, or "
         "else every .json there)",
     )
-    parser.add_argument("--images", help="folder of the pictures (default: looked for)")
+    parser.add_argument("--images", help="folder of the pictures, if they are not found")
     parser.add_argument(
         "--crowd", choices=("skip", "keep"), default="skip", help="masks of crowds (iscrowd 1)"
     )
@@ -82,7 +81,7 @@ class Coco(Source):
 
     def annotation_files(self) -> list[tuple[Path, str]]:
         """The annotation files and the phase each is for."""
-        typed = [name.rpartition("=") for name in self.args.annotations]
+        typed = [name.rpartition("=") for name in self.args.annotations or []]
         found = [(self.root / name, split or split_of(Path(name))) for split, _, name in typed]
         if not typed:
             paths = sorted(self.root.glob("annotations/instances_*.json"))

@@ -4,6 +4,7 @@ import argparse
 import difflib
 import math
 
+from options.parser import HelpFormatter
 from util.command_line import OneLineParser
 from util.errors import UserError
 from util.workers import cores
@@ -11,9 +12,7 @@ from util.workers import cores
 
 def generator_parser(description: str, **defaults) -> argparse.ArgumentParser:
     """A parser with the generators' common options; defaults of save_root, cat1 and cat2."""
-    parser = OneLineParser(
-        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = OneLineParser(description=description, formatter_class=HelpFormatter)
     parser.add_argument("--save_root", default=defaults["save_root"], help="dataset to write")
     for flag, domain in (("cat1", "A"), ("cat2", "B")):
         parser.add_argument(
@@ -27,9 +26,7 @@ def generator_parser(description: str, **defaults) -> argparse.ArgumentParser:
         default=0.0,
         help="leave out instances smaller than this share of the written picture, such as 0.005",
     )
-    parser.add_argument(
-        "--max_instances", type=int, help="keep this many per picture, the largest (default: all)"
-    )
+    parser.add_argument("--max_instances", type=int, help="keep this many per picture, the largest")
     parser.add_argument(
         "--test_fraction",
         type=float,

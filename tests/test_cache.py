@@ -85,6 +85,14 @@ def test_workers_map_the_file_and_give_the_same_batches(root, capsys):
     assert len(pickle.dumps(SceneCache(path, how))) < 1000  # a path, not the contents
 
 
+def test_building_draws_nothing_from_the_global_generator(root):
+    torch.manual_seed(5)
+    samples(root, "--cache")
+    drawn = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.equal(torch.rand(3), drawn)
+
+
 def written(folder):
     return {path.name: path.stat().st_ino for path in folder.glob("*.scenes")}
 

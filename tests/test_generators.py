@@ -563,7 +563,7 @@ def test_a_full_disk_leaves_nothing(coco, tmp_path, capsys, monkeypatch):
     written = dataset_writer.save
     monkeypatch.setattr(dataset_writer, "save", full)
     words = f"--data_root {coco} --save_root {tmp_path / 'new/out'} --workers 1"
-    fails(capsys, generate_coco_dataset, words, "No space left on device", "out")
+    fails(capsys, generate_coco_dataset, words, "--save_root", "No space left on device")
     assert list((tmp_path / "new").iterdir()) == []
 
 
