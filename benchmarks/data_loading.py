@@ -32,7 +32,7 @@ from data import create_dataset
 from data.loader import SceneLoader
 from options.train_options import TrainOptions
 from util.command_line import OneLineParser
-from util.errors import command
+from util.errors import UserError, command
 from util.files import write_text
 
 SIDE, CROP, MASKS, DISTINCT = 220, 200, 4, 20
@@ -72,7 +72,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     parser.add_argument("--private_memory", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--cached", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    for flag in ("pictures", "batch_size", "rounds", "seconds"):
+        if getattr(args, flag) <= 0:
+            raise UserError(f"--{flag} {getattr(args, flag)}: must be positive")
+    return args
 
 
 # ---- data

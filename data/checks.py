@@ -36,6 +36,7 @@ KINDS = {  # what training does with it -> what it is called
     "orphan mask": "not read",
     "mask name": "not read",
     "same name": "one of them is not read",
+    "same result": "both are used, and test.py's results overwrite each other",
     "not a picture": "not read",
     "duplicate": "used, and the measures are too good",
 }
@@ -73,7 +74,7 @@ class Facts:
 def check_names(root: Path, phase: str, domain: str, with_masks: bool = True) -> list[Problem]:
     """Files of one phase and domain that are not read, for their names."""
     folder, mask_folder = root / f"{phase}{domain}", root / f"{phase}{domain}_seg"
-    problems = [*foreign_files(folder), *same_names(folder)]
+    problems = [*foreign_files(folder), *same_names(folder), *same_results(folder)]
     if not with_masks or not mask_folder.is_dir():
         return problems
     problems += [*foreign_files(mask_folder), *same_names(mask_folder)]
@@ -104,6 +105,15 @@ def same_names(folder: Path) -> Iterator[Problem]:
         if kept != name:
             text = f"is not read, as {kept} has the same name: rename or remove one of them"
             yield Problem("same name", folder / name, f"{folder / name} {text}")
+
+
+def same_results(folder: Path) -> Iterator[Problem]:
+    """Pictures whose results have one name: `a/b.png` and `a_b.png`."""
+    first: dict[str, str] = {}
+    for stem, name in list_pictures(folder).items():
+        if (other := first.setdefault(stem.replace("/", "_"), name)) != name:
+            text = f"and {other} have results of one name: rename one of them"
+            yield Problem("same result", folder / name, f"{folder / name} {text}")
 
 
 # ---- by header

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from dominate import tags
 from dominate.util import raw
@@ -83,7 +84,7 @@ def write_page(report: Report, folder: Path, limit: int, workers: int) -> Path:
     page.add(controls(list(report.facts)))
     images = map_in_order(partial(draw, folder), chosen, workers, "drawing")
     cards = [
-        card(name, fact, image, [problem.text for problem in report.of_picture(fact)])
+        card(name, fact, image, report.of_picture(fact))
         for (name, fact), image in zip(chosen, images, strict=True)
     ]
     page.add(tags.div(cards, cls="cards"))
@@ -93,11 +94,7 @@ def write_page(report: Report, folder: Path, limit: int, workers: int) -> Path:
 
 def first(report: Report, found: list[Facts], limit: int) -> list[Facts]:
     """The pictures to show, in order: those with problems, and others up to the limit."""
-    wrong = {problem.path for problem in report.problems}
-    ranked = sorted(
-        range(len(found)),
-        key=lambda i: wrong.isdisjoint((found[i].files.image, *found[i].files.masks)),
-    )
+    ranked = sorted(range(len(found)), key=lambda i: not report.of_picture(found[i]))
     return [found[i] for i in sorted(ranked[:limit])]
 
 
@@ -135,7 +132,7 @@ def card(name: str, fact: Facts, image: str, wrong: list[str]) -> tags.div:
         box[f"data-{key}"] = f"{value:.6g}"
     if image:
         alt = f"{title} with the outlines of {len(areas)} instances"
-        box.add(tags.a(tags.img(src=image, alt=alt, loading="lazy"), href=image))
+        box.add(tags.a(tags.img(src=quote(image), alt=alt, loading="lazy"), href=quote(image)))
     box.add(tags.b(title))
     listed = ", ".join(f"{number}: {100 * area:.2g} %" for number, area in areas.items())
     size = f"{fact.size[0]}x{fact.size[1]}"

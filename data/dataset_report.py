@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,17 @@ class Report:
     facts: dict[str, list[Facts]]
     problems: list[Problem]
 
-    def of_picture(self, fact: Facts) -> list[Problem]:
+    @cached_property
+    def by_path(self) -> dict[Path, list[str]]:
+        found = defaultdict(list)
+        for problem in self.problems:
+            found[problem.path].append(problem.text)
+        return dict(found)
+
+    def of_picture(self, fact: Facts) -> list[str]:
         """What is wrong with a picture or its masks."""
-        files = {fact.files.image, *fact.files.masks}
-        return [problem for problem in self.problems if problem.path in files]
+        files = (fact.files.image, *fact.files.masks)
+        return [text for path in files for text in self.by_path.get(path, ())]
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows, one per folder."""
@@ -66,7 +74,9 @@ def inspect(root: Path, workers: int) -> Report:
 def find_folders(root: Path) -> list[str]:
     """The folders of pictures: `trainA`, `trainB`, …"""
     if not root.is_dir():
-        raise UserError(f"{root}: there is no such folder")
+        raise UserError(
+            f"{root} is {'no folder' if root.exists() else 'not there'}: name a dataset"
+        )
     folders = [p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")]
     found = [name for name in folders if re.fullmatch(r"\w+?[AB]", name)]
     if not found:

@@ -7,7 +7,7 @@ everything else is the same for all sources and stands here.
 import json
 import shlex
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,21 +38,15 @@ def write_dataset(source: Source, args) -> None:
     root = Path(args.save_root)
     check_target(root, args.overwrite)
     tasks = source.tasks()
-    check_tasks(tasks, args)
-    tasks = present(tasks, args.missing)
+    check_categories(tasks, args)
+    tasks = present(tasks, args)
     tasks = hold_out(tasks, args.test_fraction, args.seed)
-    try:
-        with staged(root) as folder:
-            write = partial(write_one, source, folder, args.min_area, args.max_instances)
-            write = Guarded(write, args.missing)
-            done = list(map_in_order(write, tasks, args.workers, source.title))
-            manifest = describe(source, done, args)
-            write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(
-            f"--save_root {root} cannot be written ({error.strerror or error}), and nothing of it "
-            "is left: make room, or name another folder"
-        ) from None
+    check_names(tasks)
+    with staged(root, "--save_root") as folder:
+        write = Guarded(partial(write_one, source, folder, args.min_area, args.max_instances), args)
+        done = list(map_in_order(write, tasks, args.workers, source.title))
+        manifest = describe(source, done, args)
+        write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     report(root, manifest)
 
 
@@ -60,23 +54,33 @@ def write_dataset(source: Source, args) -> None:
 
 
 def check_target(root: Path, overwrite: bool) -> None:
-    """Refuse to write over anything but a dataset of ours, and that only if asked to."""
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+    """Refuse to write over anything but a dataset of a generator, and that only if asked to."""
+    if root.is_file():
+        raise UserError(f"--save_root {root} is a file: name a folder")
+    if not root.exists() or not any(root.iterdir()):
         return
-    if not (root / MANIFEST).is_file():
+    try:
+        generated = "command" in json.loads((root / MANIFEST).read_text())
+    except (OSError, ValueError, TypeError):
+        generated = False
+    if not generated:
         raise UserError(f"--save_root {root} exists and was not made by a generator: name another")
     if not overwrite:
         raise UserError(f"--save_root {root} exists: add --overwrite, or name another folder")
 
 
-def check_tasks(tasks: list[Task], args) -> None:
-    """Refuse categories that no training picture has, and two pictures of one name."""
+def check_categories(tasks: list[Task], args) -> None:
+    """Refuse categories that no training picture has."""
     for domain, flag in (("A", "cat1"), ("B", "cat2")):
         if not any(task.domain == domain and task.split == "train" for task in tasks):
             raise UserError(
                 f"--{flag} {getattr(args, flag)}: no picture to train on has it; "
                 "choose a category that is annotated"
             )
+
+
+def check_names(tasks: list[Task]) -> None:
+    """Refuse two pictures of one name."""
     named: dict[tuple, Task] = {}
     for task in tasks:
         first = named.setdefault((task.split, task.domain, task.name), task)
@@ -87,22 +91,29 @@ def check_tasks(tasks: list[Task], args) -> None:
             )
 
 
-def present(tasks: list[Task], missing: str) -> list[Task]:
+def present(tasks: list[Task], args) -> list[Task]:
     """The tasks whose files are all there; the others are refused, or left out."""
     absent = {
         path
         for path in {path for task in tasks for path in (task.picture, *task.files)}
         if not path.is_file()
     }
-    if absent and missing == "error":
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+    if not absent:
+        return tasks
+    more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+    if args.missing == "error":
         raise UserError(
             f"{min(absent)}{more}: annotated, but absent; complete the download, or leave such "
             "pictures out with --missing skip"
         )
     kept = [task for task in tasks if absent.isdisjoint((task.picture, *task.files))]
-    if absent:
-        print(f"note: {len(absent)} annotated files are absent, {min(absent)} first; left out")
+    for domain in "AB":
+        if not any(task.domain == domain and task.split == "train" for task in kept):
+            raise UserError(
+                f"{min(absent)}{more} are absent, and no picture of domain {domain} to train on "
+                "is left: complete the download"
+            )
+    print(f"note: {len(absent)} annotated files are absent, {min(absent)} first; left out")
     return kept
 
 
@@ -122,9 +133,11 @@ def hold_out(tasks: list[Task], fraction: float, seed: int) -> list[Task]:
         pictures = sorted(path for path, found in domains.items() if found == kind)
         count = round(fraction * len(pictures))
         held |= {pictures[i] for i in rng.permutation(len(pictures))[:count]}
-    moved = {True: "test", False: "train"}
+    chosen = [task for task in tasks if task.split == "train" and task.picture in held]
+    if fraction and {task.domain for task in chosen} != {"A", "B"}:
+        print(f"note: --test_fraction {fraction} of so few pictures leaves a domain without any")
     return [
-        replace(task, split=moved[task.picture in held]) if task.split == "train" else task
+        replace(task, split="test") if task.split == "train" and task.picture in held else task
         for task in tasks
     ]
 
@@ -135,9 +148,9 @@ def hold_out(tasks: list[Task], fraction: float, seed: int) -> list[Task]:
 class Guarded:
     """`write` of one task, whose unreadable pictures are skipped if that was asked for."""
 
-    def __init__(self, write, missing: str):
+    def __init__(self, write, args):
         self.write = write
-        self.missing = missing
+        self.missing = args.missing
 
     def __call__(self, task: Task) -> Written:
         try:
@@ -189,8 +202,10 @@ def describe(source: Source, done: list[Written], args) -> dict:
             }
     for domain, flag in (("A", "cat1"), ("B", "cat2")):
         if f"train{domain}" not in splits:
+            reasons = Counter(w.skipped for w in done if w.task.domain == domain and w.skipped)
+            counted = ", ".join(f"{reason}: {count}" for reason, count in reasons.items())
             raise UserError(
-                f"--{flag} {getattr(args, flag)}: no picture to train on is left; "
+                f"--{flag} {getattr(args, flag)}: no picture to train on is left ({counted}); "
                 "lower --min_area or --test_fraction, or choose another category"
             )
     skipped, notes = defaultdict(list), defaultdict(list)

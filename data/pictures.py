@@ -32,7 +32,12 @@ class UnreadableError(UserError):
 def list_files(folder: Path) -> list[str]:
     """All files in a folder and below it, relative to it, sorted; hidden ones left out."""
     found = []
-    for place, folders, names in os.walk(folder):
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:  # a link to a folder above it
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
         below = os.path.relpath(place, folder)
         prefix = "" if below == "." else f"{below}/"
@@ -77,7 +82,9 @@ def decode(path: Path) -> Image.Image:
 
 
 def unreadable(path: Path, error: Exception) -> UnreadableError:
-    reason = "not a picture" if "cannot identify" in str(error) else str(error).rstrip(".")
+    reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+    if "cannot identify" in reason:
+        reason = "not a picture"
     return UnreadableError(path, reason)
 
 
@@ -105,8 +112,15 @@ def read_levels(path: Path) -> np.ndarray:
 
 def read_raw(path: Path) -> np.ndarray:
     """A mask's own values [H, W]: grey levels of any depth, palette indices, of RGB the largest."""
-    values = np.asarray(decode(path))
-    return values if values.ndim == 2 else values[..., :3].max(-1)
+    values = without_alpha(np.asarray(decode(path)))
+    return values if values.ndim == 2 else values.max(-1)
+
+
+def without_alpha(pixels: np.ndarray) -> np.ndarray:
+    """Grey [H, W] or RGB [H, W, 3] of pixels that may have an alpha channel."""
+    if pixels.ndim == 2:
+        return pixels
+    return pixels[..., 0] if pixels.shape[-1] == 2 else pixels[..., :3]
 
 
 def to_eight_bits(picture: Image.Image) -> Image.Image:

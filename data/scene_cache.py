@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from data.scene_folder import Picture, SceneFolder, SceneListing
 from data.transforms import Preprocessing, draw_crop
 from util.errors import UserError
 from util.files import locked, write_atomic, write_text
+from util.workers import cores
 
 MAGIC = b"SCENES1\n"
 PER_PROCESS = 50  # pictures worth starting another process for
@@ -95,11 +97,11 @@ def open_cache(folder: SceneFolder, where: Path, label: str, settings: list) -> 
     settings = [*settings, how.mode, how.load_size, folder.channels]
     path = where / f"{label}_{digest(json.dumps(settings))[:8]}.scenes"
     try:
-        where.mkdir(parents=True, exist_ok=True)
-        with locked(path):
-            if (cache := fresh_cache(path, folder.files, how)) is None:
-                build_cache(folder, path)
-                cache = fresh_cache(path, folder.files, how)
+        cache = fresh_cache(path, folder.files, how)
+        if cache is None:
+            where.mkdir(parents=True, exist_ok=True)
+            with locked(path):  # another process may be at it, and have it ready then
+                cache = fresh_cache(path, folder.files, how) or build_cache(folder, path)
     except OSError as error:
         raise UserError(
             f"--cache: {error.filename or path}: {error.strerror}; name another folder, "
@@ -117,33 +119,37 @@ def fresh_cache(path: Path, files: SceneListing, how: Preprocessing) -> SceneCac
     """
     try:
         cache = SceneCache(path, how)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError):
         return None
-    note = path.with_suffix(".stamp")
-    stamp = f"{stamp_of(files)} {cache.key}"
-    if note.is_file() and note.read_text() == stamp:
+    stamp, note = stamp_of(files), path.with_suffix(".stamp")
+    if note.is_file() and note.read_text() == f"{stamp} {cache.key}":
         return cache
     if content_key(files) != cache.key:
         return None
-    write_text(note, stamp)
+    with suppress(OSError):  # a cache that can only be read is as good
+        write_text(note, f"{stamp} {cache.key}")
     return cache
 
 
-def build_cache(folder: SceneFolder, path: Path) -> None:
+def build_cache(folder: SceneFolder, path: Path) -> SceneCache:
     """Decode and resize every picture of the folder into one file."""
     for left_over in path.parent.glob(f".{path.name}.*.tmp"):
         left_over.unlink()  # of a process that was killed; the lock says that none is at work
-    key = content_key(folder.files)
-    processes = min(len(os.sched_getaffinity(0)), len(folder) // PER_PROCESS)
+    stamp, key = stamp_of(folder.files), content_key(folder.files)
     pictures = DataLoader(
         ResizedPictures(folder),
         batch_size=None,
         collate_fn=unchanged,
-        num_workers=processes,
+        num_workers=min(cores(), len(folder) // PER_PROCESS),
         generator=torch.Generator(),  # the global one is to give the same weights as without
     )
     bar = tqdm(pictures, f"packing {path.stem}", unit="img", disable=None)
     write_atomic(path, lambda file: write_pictures(file, bar, key, folder.channels))
+    if stamp_of(folder.files) != stamp:
+        path.unlink()
+        raise UserError(f"--cache: files in {folder.files.root} changed while they were packed")
+    write_text(path.with_suffix(".stamp"), f"{stamp} {key}")
+    return SceneCache(path, folder.how)
 
 
 def write_pictures(file, pictures, key: str, channels: int) -> None:

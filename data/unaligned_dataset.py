@@ -47,11 +47,13 @@ class UnalignedDataset(BaseDataset):
     def source(self, domain: str) -> SceneFolder | SceneCache:
         """The domain's pictures, each known to be as large as its masks and as the crop."""
         folder = self.folder(domain)
+        problems = check_names(Path(self.opt.dataroot), self.opt.phase, domain, self.with_masks)
         if self.opt.cache is None or self.opt.dry_run:
-            sizes, problems = check_headers(folder.files)
-            refuse([*self.check_names(domain), *problems])
+            sizes, wrong = check_headers(folder.files)
+            refuse([*problems, *wrong])
             source = folder
-        else:
+        else:  # a picture that will not do ends the packing
+            refuse(problems)
             where = Path(self.opt.cache or f"{self.opt.dataroot}/cache")
             source = open_cache(folder, where, f"{self.opt.phase}{domain}", self.selection())
             sizes = source.sizes()
@@ -68,16 +70,14 @@ class UnalignedDataset(BaseDataset):
             files = files.select(range(limit))
         return SceneFolder(files, self.how, self.opt.input_nc)
 
-    def check_names(self, domain: str) -> list:
-        return check_names(Path(self.opt.dataroot), self.opt.phase, domain, self.with_masks)
-
     def choose(self, files: SceneListing, domain: str) -> SceneListing:
         """The pictures that take part."""
         return files
 
     def selection(self) -> list:
         """What decides which pictures take part, so that each choice has its own cache."""
-        return [self.with_masks, self.opt.max_dataset_size]
+        root = str(Path(self.opt.dataroot).resolve()) if self.opt.cache else ""
+        return [root, self.with_masks, self.opt.max_dataset_size]
 
     def __len__(self) -> int:
         return max(len(source) for source in self.sources.values())

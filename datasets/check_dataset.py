@@ -39,8 +39,8 @@ def main(argv: list[str] | None = None) -> None:
     print(aligned([report.table()[0], *report.table()[1]]))
     print_histograms(report)
     print_problems(report, args.show)
-    if args.page is not None:
-        folder = Path(args.page or f"results/check_{args.dataroot.resolve().name}")
+    if args.page or args.page_folder:
+        folder = args.page_folder or Path(f"results/check_{args.dataroot.resolve().name}")
         print(f"page: {write_page(report, folder, args.page_limit, args.workers).resolve()}")
     if args.fix:
         write_fixed(report, args.fix, args.workers)
@@ -54,11 +54,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("dataroot", type=Path, help="folder with trainA, trainA_seg, trainB, …")
     parser.add_argument(
         "--page",
-        nargs="?",
-        const="",
-        metavar="FOLDER",
-        help="write a page of the pictures with outlined instances (to results/check_NAME)",
+        action="store_true",
+        help="write a page of the pictures with outlined instances, results/check_NAME/index.html",
     )
+    parser.add_argument("--page_folder", type=Path, help="write it to this folder instead")
     parser.add_argument(
         "--page_limit", type=int, default=1000, help="pictures per phase and domain (default 1000)"
     )
@@ -76,8 +75,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for flag in ("page_limit", "show", "workers"):
         if getattr(args, flag) < 1:
             raise UserError(f"--{flag} {getattr(args, flag)}: at least 1")
-    if args.fix and args.fix.exists():
-        raise UserError(f"--fix {args.fix} exists: name a new folder")
     return args
 
 

@@ -18,6 +18,9 @@ offline() {
     exit 2
 }
 
+if [ -d "$folder/.git" ] && ! git --git-dir "$folder/.git" rev-parse --quiet --verify HEAD > /dev/null 2>&1; then
+    rm -rf "$folder/.git" # of a download that was killed before it had the list of files
+fi
 if [ ! -d "$folder/.git" ]; then
     if [ -n "$(ls -A "$folder" 2> /dev/null)" ]; then
         echo "error: $folder exists and is no download of this script: name another folder" >&2

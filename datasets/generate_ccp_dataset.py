@@ -101,13 +101,16 @@ class ClothingCoParsing(Source):
 def load(path: Path, variable: str) -> np.ndarray:
     """One variable of a .mat file. Raises UserError if it cannot be had."""
     try:
-        return loadmat(path)[variable]
+        values = loadmat(path)[variable]
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; is --data_root right?") from None
     except KeyError:
         raise UserError(f"{path} holds no '{variable}': replace it") from None
     except Exception as error:  # of many kinds, from scipy and zlib
         raise UserError(f"{path} cannot be read ({error}): replace it") from None
+    if variable != "label_list" and values.dtype.kind not in "biu":
+        raise UserError(f"{path}: its '{variable}' are no labels but {values.dtype}: replace it")
+    return values
 
 
 if __name__ == "__main__":

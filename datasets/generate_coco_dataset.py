@@ -14,10 +14,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.coco_masks import decode_mask
 from data.dataset_writer import write_dataset
 from data.sources import Annotated, Source, Task, center_crop, read_as_annotated, resize
 from options.generator_options import (
@@ -28,6 +28,7 @@ from options.generator_options import (
 )
 from util.errors import UserError, command
 
+LARGEST = 10_000  # pixels
 SPLITS = {"train": "train", "valid": "val", "val": "val", "test": "test"}  # in paths -> phase
 
 
@@ -45,13 +46,15 @@ def main(argv: list[str] | None = None) -> None:
         help="annotation files, relative to data_root (default: annotations/instances_*.json, or "
         "else every .json there)",
     )
-    parser.add_argument("--images", help="folder of the pictures, if they are not found")
+    parser.add_argument(
+        "--images", help="folder of the pictures, seen from here (default: looked for in data_root)"
+    )
     parser.add_argument(
         "--crowd", choices=("skip", "keep"), default="skip", help="masks of crowds (iscrowd 1)"
     )
     args = parse_generator(parser, argv)
-    if args.image_size < 1:
-        raise UserError(f"--image_size {args.image_size}: at least 1")
+    if not 1 <= args.image_size <= LARGEST:
+        raise UserError(f"--image_size {args.image_size}: from 1 to {LARGEST}")
     write_dataset(Coco(args), args)
 
 
@@ -70,7 +73,8 @@ class Coco(Source):
             )
 
     def tasks(self) -> list[Task]:
-        wanted = {*split_names(self.args.cat1), *split_names(self.args.cat2)}
+        typed = (self.args.cat1, self.args.cat2)
+        wanted = {name for words in typed for name in (*split_names(words), words)}
         files = [
             (split, AnnotationFile(path, wanted, self.args.crowd == "keep"))
             for path, split in self.annotation_files()
@@ -82,7 +86,13 @@ class Coco(Source):
     def annotation_files(self) -> list[tuple[Path, str]]:
         """The annotation files and the phase each is for."""
         typed = [name.rpartition("=") for name in self.args.annotations or []]
-        found = [(self.root / name, split or split_of(Path(name))) for split, _, name in typed]
+        for split, _, name in typed:
+            if not re.fullmatch(r"\w*", split):
+                raise UserError(f"--annotations {split}={name}: the split is a word, such as val")
+        found = [
+            (self.root / name, SPLITS.get(split.lower(), split) or split_of(Path(name)))
+            for split, _, name in typed
+        ]
         if not typed:
             paths = sorted(self.root.glob("annotations/instances_*.json"))
             paths = paths or sorted({*self.root.glob("*.json"), *self.root.glob("*/*.json")})
@@ -107,6 +117,8 @@ class Coco(Source):
     def picture_folder(self, file: "AnnotationFile", images: set) -> Path:
         """Where the pictures of an annotation file lie: the first likely place that has one."""
         if self.args.images:
+            if not Path(self.args.images).is_dir():
+                raise UserError(f"--images {self.args.images}: there is no such folder")
             return Path(self.args.images)
         name = file.path.stem.removeprefix("instances_")
         likely = [self.root / name, self.root / "images" / name, self.root / "images"]
@@ -139,10 +151,13 @@ class AnnotationFile:
     def __init__(self, path: Path, wanted: set[str], crowds: bool):
         self.path = path
         contents = self.load()
-        names = {entry["id"]: str(entry["name"]) for entry in self.entries(contents, "categories")}
+        names = {
+            entry["id"]: str(entry["name"]).strip()
+            for entry in self.entries(contents, "categories")
+        }
         self.known = sorted(set(names.values()))
         self.images = {
-            entry["id"]: (self.checked(entry["file_name"]), size_of(entry))
+            entry["id"]: (self.checked(entry["file_name"]), self.size_of(entry))
             for entry in self.entries(contents, "images")
         }
         self.masks, bare = [], 0
@@ -186,7 +201,27 @@ class AnnotationFile:
             missing = [k for k in needed if not isinstance(entry, dict) or k not in entry]
             if missing:
                 self.refuse(f"entry {place} of '{key}' has no '{missing[0]}'")
+            for name in needed:
+                if name.endswith("id"):  # some tools write 1, others 1.0 or "1"
+                    entry[name] = self.identity(entry[name], place, key)
         return found
+
+    def identity(self, value, place: int, key: str) -> str:
+        """An id as text, the same for 1, 1.0 and "1"."""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, (int, str)):
+            self.refuse(f"entry {place} of '{key}' has an id that is no number: {value!r}")
+        return str(value)
+
+    def size_of(self, image: dict) -> tuple[int, int] | None:
+        """(height, width) as annotated; None if the tool that wrote the file left it out."""
+        if not (image.get("height") and image.get("width")):
+            return None
+        try:
+            return int(image["height"]), int(image["width"])
+        except (TypeError, ValueError, OverflowError):
+            self.refuse(f"the size of {image['file_name']} is no number")
 
     def checked(self, name: str) -> str:
         """A file name that stays inside the folder of the pictures."""
@@ -209,42 +244,9 @@ def split_of(path: Path) -> str:
     return "train"
 
 
-def size_of(image: dict) -> tuple[int, int] | None:
-    """(height, width) as annotated; None if the tool that wrote the file left it out."""
-    if not (image.get("height") and image.get("width")):
-        return None
-    return int(image["height"]), int(image["width"])
-
-
 def safe_name(image_id) -> str:
     """A picture's id as a file name."""
     return re.sub(r"[^\w.-]", "_", str(image_id))
-
-
-def decode_mask(segmentation, size: tuple[int, int], picture: Path) -> np.ndarray:
-    """A segmentation of any kind as bool [H, W]: polygons, RLE with numbers, RLE as text."""
-    try:
-        if isinstance(segmentation, list):
-            polygons = [segmentation] if np.isscalar(segmentation[0]) else segmentation
-            polygons = [p for p in polygons if len(p) >= 6]  # of 4 numbers it would make a box
-            if not polygons:
-                return np.zeros(size, bool)
-            encoded = coco_mask.frPyObjects(polygons, *size)
-            return coco_mask.decode(coco_mask.merge(encoded)).astype(bool)
-        if isinstance(segmentation["counts"], list):
-            segmentation = coco_mask.frPyObjects(segmentation, *segmentation["size"])
-        mask = coco_mask.decode(segmentation).astype(bool)
-    except (TypeError, ValueError, KeyError, IndexError) as error:
-        raise UserError(
-            f"{picture}: a segmentation of it is neither polygons nor RLE ({error}): "
-            "export the annotations again"
-        ) from None
-    if mask.shape != size:
-        raise UserError(
-            f"{picture} is {size[0]}x{size[1]} (height x width) and an RLE of it is "
-            f"{mask.shape[0]}x{mask.shape[1]}: export the annotations again"
-        )
-    return mask
 
 
 if __name__ == "__main__":

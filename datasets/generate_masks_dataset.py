@@ -16,6 +16,7 @@ A map has the name of its picture and is a lossless file: grey, palette (its ind
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,8 +27,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.dataset_writer import write_dataset
-from data.pictures import decode, list_pictures
-from data.sources import Annotated, Source, Task, read_rgb, split_components
+from data.pictures import UnreadableError, decode, list_pictures, without_alpha
+from data.sources import Annotated, Source, Task, read_as_annotated, split_components
 from options.generator_options import (
     categories,
     generator_parser,
@@ -68,7 +69,11 @@ class LabelMaps(Source):
         args.cat1, args.cat2 = (name and name.lower() for name in (args.cat1, args.cat2))
         self.by_class = bool(args.cat1 or args.cat2)
         self.split = self.by_class if args.split_components is None else args.split_components
+        self.missing = args.missing
         self.background = set(split_names(args.background.lower()))
+        for word in self.background:
+            if not re.fullmatch(r"\d+|#[0-9a-f]{6}", word):
+                raise UserError(f"--background {word}: a number, or a colour such as '#ff8000'")
         if "0" in self.background:
             self.background.add("#000000")
         if not (args.imagesA and args.labelsA):
@@ -104,6 +109,12 @@ class LabelMaps(Source):
                 raise UserError(f"{folder}: there is no such folder (see --images{domain})")
         pictures, labels = self.folders[domain]
         maps = list_pictures(labels)
+        for flag, folder, found in (
+            ("images", pictures, list_pictures(pictures)),
+            ("labels", labels, maps),
+        ):
+            if not found:
+                raise UserError(f"--{flag}{domain} {folder}: no pictures in it")
         for stem, name in list_pictures(pictures).items():
             path = labels / maps.get(stem, f"{stem}.png")
             if path.suffix.lower() in (".jpg", ".jpeg"):
@@ -111,18 +122,19 @@ class LabelMaps(Source):
             yield Task("train", domain, stem.replace("/", "_"), pictures / name, path, (path,))
 
     def values(self, path: Path) -> set[str]:
-        """The names of the values in a map, but for the background."""
-        return set(read_map(path)[1].values()) - self.background
+        """The names of the values in a map, but for the background; none of a broken one."""
+        try:
+            return set(read_map(path)[1].values()) - self.background
+        except UnreadableError as error:
+            if self.missing == "error":
+                raise UserError(f"{error}, or leave it out with --missing skip") from None
+            print(f"note: {error}; left out")
+            return set()
 
     def read(self, task: Task) -> Annotated:
-        image = read_rgb(task.picture)
         path, wanted = task.annotation if self.by_class else (task.annotation, None)
         codes, names = read_map(path)
-        if codes.shape != image.shape[:2]:
-            raise UserError(
-                f"{path} is {codes.shape[0]}x{codes.shape[1]} (height x width) and its picture "
-                f"{task.picture} is {image.shape[0]}x{image.shape[1]}: export the map again"
-            )
+        image = read_as_annotated(task.picture, codes.shape)
         chosen = [
             code
             for code, name in names.items()
@@ -134,11 +146,9 @@ class LabelMaps(Source):
 
 def read_map(path: Path) -> tuple[np.ndarray, dict[int, str]]:
     """A label map as codes [H, W], and the name of every code in it: `7`, or `#ff8000` of RGB."""
-    pixels = np.asarray(decode(path))
-    if pixels.ndim == 2:
-        codes, form = pixels.astype(np.int64), "{}"
-    else:
-        codes, form = pixels[..., :3].astype(np.int64) @ (1 << 16, 1 << 8, 1), "#{:06x}"
+    codes, form = without_alpha(np.asarray(decode(path))).astype(np.int64), "{}"
+    if codes.ndim == 3:
+        codes, form = codes @ (1 << 16, 1 << 8, 1), "#{:06x}"
     found = np.unique(codes).tolist()
     if len(found) > MOST:
         raise UserError(f"{path} holds {len(found)} values: it is a picture, not a label map")

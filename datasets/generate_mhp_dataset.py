@@ -11,7 +11,6 @@ than that its border is repeated.
 import re
 import sys
 from collections import defaultdict
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ LABELS = (
     "hat hair sunglass upper-clothes skirt pants dress belt left-shoe right-shoe face left-leg "
     "right-leg left-arm right-arm bag scarf torso-skin"
 ).split()  # numbered from 1
+LARGEST = 10_000  # pixels
 
 
 @command
@@ -42,8 +42,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     args = parse_generator(parser, argv)
     for flag in ("size_h", "size_w"):
-        if getattr(args, flag) < 1:
-            raise UserError(f"--{flag} {getattr(args, flag)}: at least 1")
+        if not 1 <= getattr(args, flag) <= LARGEST:
+            raise UserError(f"--{flag} {getattr(args, flag)}: from 1 to {LARGEST}")
     write_dataset(MultiHumanParsing(args), args)
 
 
@@ -66,14 +66,14 @@ class MultiHumanParsing(Source):
             raise UserError(
                 f"--data_root {self.root}: there is no such folder; see datasets/README.md"
             )
-        found, wide = [], 0
+        found, wide, masks = [], 0, self.people()
         for split in ("train", "test"):
             for stem in self.listed(split):
                 picture = self.root / "images" / f"{stem}.jpg"
                 if not self.take_wide and self.is_wide(picture):
                     wide += 1
                     continue
-                people = tuple(self.people.get(stem, ()))
+                people = tuple(masks.get(stem, ()))
                 for domain in self.wanted:
                     found.append(Task(split, domain, stem, picture, people))
         if wide:
@@ -85,9 +85,12 @@ class MultiHumanParsing(Source):
         path = self.root / f"{split}_list.txt"
         if not path.is_file():
             raise UserError(f"{path}: there is no such file; is --data_root right?")
-        return [Path(line.strip()).stem for line in path.read_text().splitlines() if line.strip()]
+        return [
+            Path(line.strip()).stem
+            for line in path.read_text("utf-8", "surrogateescape").splitlines()
+            if line.strip()
+        ]
 
-    @cached_property
     def people(self) -> dict[str, list[Path]]:
         """The annotation files of each picture, by person."""
         found = defaultdict(list)
@@ -118,7 +121,7 @@ class MultiHumanParsing(Source):
                 )
             masks += [labels == label for label in self.wanted[task.domain]]
         masks = np.stack(masks) if masks else np.zeros((0, *image.shape[:2]), bool)
-        width = round(image.shape[1] * self.size[0] / image.shape[0])
+        width = max(1, round(image.shape[1] * self.size[0] / image.shape[0]))
         return center_crop(resize(Annotated(image, masks, note), (self.size[0], width)), self.size)
 
 

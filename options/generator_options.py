@@ -63,7 +63,10 @@ def parse_generator(parser: argparse.ArgumentParser, argv: list[str] | None) -> 
 
 def categories(args: argparse.Namespace, known: list[str]) -> dict[str, list[str]]:
     """The categories of both domains: {`A`: [...], `B`: [...]}, each one of `known`, none twice."""
-    chosen = {"A": split_names(args.cat1), "B": split_names(args.cat2)}
+    chosen = {
+        domain: [cat] if cat in known else split_names(cat)  # a name may have a comma in it
+        for domain, cat in (("A", args.cat1), ("B", args.cat2))
+    }
     for flag, names in zip(("cat1", "cat2"), chosen.values(), strict=True):
         if not names:
             raise UserError(f"--{flag} is missing; known: {', '.join(known)}")

@@ -11,11 +11,12 @@ from PIL import Image
 
 import train
 from conftest import TINY, one_line_error
-from data import create_dataset
+from data import create_dataset, scene_cache
 from data.base_dataset import Draw
 from data.loader import SceneLoader
 from data.scene_cache import SceneCache
 from options.train_options import TrainOptions
+from util.errors import UserError
 
 
 @pytest.fixture
@@ -134,12 +135,20 @@ def test_other_settings_have_their_own_file_and_a_folder_can_be_named(root, tmp_
     assert not (root / "cache").exists()
 
 
-@pytest.mark.parametrize("damage", ["cut short", "emptied", "other contents"])
+@pytest.mark.parametrize(
+    "damage", ["cut short", "emptied", "other contents", "eight bytes", "another description"]
+)
 def test_a_damaged_cache_is_made_anew(root, damage):
     samples(root, "--cache")
     path = next((root / "cache").glob("trainA*.scenes"))
     whole = path.read_bytes()
-    damaged = {"cut short": whole[:-40], "emptied": b"", "other contents": b"x" * 1000}
+    damaged = {
+        "cut short": whole[:-40],
+        "emptied": b"",
+        "other contents": b"x" * 1000,
+        "eight bytes": b"x" * 8,
+        "another description": whole[:16] + b"[]",
+    }
     path.write_bytes(damaged[damage])
     (root / "cache" / f".{path.name}.99.tmp").write_bytes(b"of a build that was killed")
     assert same(samples(root), samples(root, "--cache"))
@@ -170,3 +179,30 @@ def test_a_dry_run_builds_none(run, root, capsys):
     run(train.main, "--cache --name r --dry_run", dataroot=root)
     assert not (root / "cache").exists()
     assert "read all files: A: 6 pictures" in capsys.readouterr().out
+
+
+def test_files_that_change_while_they_are_packed_are_told(root, monkeypatch):
+    def change_one(file, pictures, *rest):
+        writing(file, pictures, *rest)
+        (root / "trainA/00000.png").touch()
+
+    writing = scene_cache.write_pictures
+    monkeypatch.setattr(scene_cache, "write_pictures", change_one)
+    with pytest.raises(UserError, match="changed while they were packed"):
+        samples(root, "--cache")
+    monkeypatch.undo()
+    assert same(samples(root), samples(root, "--cache"))
+
+
+def test_two_datasets_share_a_cache_folder(root, tmp_path):
+    shutil.copytree(root, tmp_path / "other")
+    for dataset in (root, tmp_path / "other", root):
+        samples(dataset, f"--cache {tmp_path / 'both'}")
+    assert len(written(tmp_path / "both")) == 4
+
+
+def test_names_are_checked_with_a_cache_as_well(root, capsys):
+    shutil.copy(root / "trainA_seg/00000_0.png", root / "trainA_seg/99999_0.png")
+    for _ in range(2):
+        samples(root, "--cache")
+        assert "99999_0.png belongs to no picture" in capsys.readouterr().out

@@ -4,6 +4,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -166,7 +167,7 @@ class Images(HTMLParser):
 
 def test_the_page_shows_every_picture_and_every_problem(broken, tmp_path):
     root, expected = broken
-    check(root, "--page", str(tmp_path / "page"))
+    check(root, "--page_folder", str(tmp_path / "page"))
     text = (tmp_path / "page/index.html").read_text()
     page = Images()
     page.feed(text)
@@ -177,7 +178,7 @@ def test_the_page_shows_every_picture_and_every_problem(broken, tmp_path):
     wrong = {card["data-name"] for card in page.cards if "problem" in card["class"]}
     assert {"trainA/00003.png", "testA/00001.png", "trainB/00004.png"} <= wrong
     assert len(wrong) == 11
-    check(root, "--page", str(tmp_path / "few"), "--page_limit", "1")
+    check(root, "--page_folder", str(tmp_path / "few"), "--page_limit", "1")
     page = Images()
     page.feed((tmp_path / "few/index.html").read_text())
     assert [card["data-name"] for card in page.cards][0] == "trainA/00000.png"
@@ -203,3 +204,70 @@ def test_training_refuses_what_cannot_work_and_tells_the_rest(broken, run, capsy
     said = capsys.readouterr().out
     assert "belongs to no picture" in said and "00004.png has no number" in said
     assert "1 of 5 pictures" in said and "00005.PNG is not read" in said
+
+
+def test_masks_with_alpha_are_judged_and_mended_by_their_grey(shapes, tmp_path, capsys):
+    root = tmp_path / "data"
+    shutil.copytree(shapes, root)
+    path, empty = root / "trainA_seg/00000_0.png", root / "trainA_seg/00001_0.png"
+    mask = np.asarray(Image.open(path)) > 127
+    for target, grey_levels in ((path, mask * 1), (empty, mask * 0)):
+        pixels = np.dstack([grey_levels, np.full(mask.shape, 255)]).astype(np.uint8)
+        Image.fromarray(pixels).save(target)
+    assert problems(root) == {
+        ("not binary", "trainA_seg/00000_0.png"),
+        ("empty mask", "trainA_seg/00001_0.png"),
+    }
+    check(root, "--fix", str(tmp_path / "fixed"))
+    mended = np.asarray(Image.open(tmp_path / "fixed/trainA_seg/00000_0.png")) > 127
+    assert np.array_equal(mended, mask)
+
+
+def test_mending_keeps_one_of_two_twins_and_refuses_what_it_cannot_mend(shapes, tmp_path, capsys):
+    root = tmp_path / "data"
+    shutil.copytree(shapes, root)
+    shutil.copy(root / "trainA/00000.png", root / "testA/00000.png")
+    for path in (root / "trainA_seg").glob("00000_*"):
+        grey(path, lambda mask: mask * 0)
+    shutil.copy(root / "trainB_seg/00000_0.png", root / "trainB_seg/00000_9.png")
+    grey(root / "trainB_seg/00000_9.png", lambda mask: mask // 255)  # the same when it is mended
+    (root / "notes").mkdir()
+    (root / "notes/dangling").symlink_to("nowhere")
+    check(root, "--fix", str(tmp_path / "fixed"))
+    assert not (tmp_path / "fixed/trainA/00000.png").exists()
+    assert (tmp_path / "fixed/testA/00000.png").is_file()
+    assert problems(tmp_path / "fixed") == set()
+
+    capsys.readouterr()
+    for where in (root / "inside", root / "trainA/inside"):
+        assert check(root, "--fix", str(where)) == 2
+        one_line_error(capsys, "--fix", "outside")
+    for path in (root / "trainA_seg").iterdir():
+        grey(path, lambda mask: mask * 0)
+    assert check(root, "--fix", str(tmp_path / "none")) == 2
+    one_line_error(capsys, "no picture of trainA can be used")
+    assert not (tmp_path / "none").exists()
+
+
+def test_odd_names_links_and_nested_folders(shapes, tmp_path):
+    root = tmp_path / "data"
+    shutil.copytree(shapes, root)
+    for name in ("a#1.png", "b?x.png", "c%20d.png", "a_b.png", "a/b.png"):
+        (root / "testA" / name).parent.mkdir(exist_ok=True)
+        shutil.copy(root / "testA/00000.png", root / "testA" / name)
+        mask = root / "testA_seg" / name.replace(".png", "_0.png")
+        mask.parent.mkdir(exist_ok=True)
+        shutil.copy(root / "testA_seg/00000_0.png", mask)
+    assert [kind for kind, _ in problems(root)] == ["same result"]
+    linked = tmp_path / "linked"
+    shutil.copytree(root / "trainA", linked)
+    shutil.rmtree(root / "trainA/sub", ignore_errors=True)
+    (root / "trainA/sub").symlink_to(linked)
+    (root / "trainA/sub/loop").symlink_to(linked)
+    assert ("no mask", "trainA/sub/00000.png") in problems(root)
+    check(root, "--page_folder", str(tmp_path / "page"))
+    page = Images()
+    page.feed((tmp_path / "page/index.html").read_text())
+    for source in page.sources:
+        assert (tmp_path / "page" / unquote(source)).is_file()
+    assert "images/testA_a%231.jpg" in page.sources

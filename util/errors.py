@@ -15,6 +15,8 @@ def command(main: Callable) -> Callable:
 
     @functools.wraps(main)
     def run(*args, **kwargs):
+        if hasattr(sys.stdout, "reconfigure"):  # a name that is no UTF-8 must not end a command
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return main(*args, **kwargs)
         except UserError as error:

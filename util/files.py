@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from util.errors import UserError
+
 try:
     import fcntl
 except ImportError:  # Windows: two processes may then do the same work, each whole
@@ -28,7 +30,7 @@ def write_atomic(path: Path, write: Callable) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8, whole or not at all."""
-    write_atomic(path, lambda file: file.write(text.encode()))
+    write_atomic(path, lambda file: file.write(text.encode(errors="replace")))
 
 
 @contextmanager
@@ -41,17 +43,63 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def staged(root: Path) -> Iterator[Path]:
-    """A folder beside `root` that takes its place when all went well and is gone otherwise."""
-    root = root.absolute()
+def staged(target: Path, flag: str) -> Iterator[Path]:
+    """A folder that takes the place of `target` when all went well, and is gone otherwise.
+
+    Raises UserError, which names the flag, if it cannot be written or another process is at it.
+    """
+    root = target.resolve()
+    if root == Path.cwd():
+        raise UserError(f"{flag} {target} is the folder you are in: name one below it")
     folder = root.with_name(f".{root.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
-    folder.mkdir(parents=True)
+    made = [parent for parent in folder.parents if not parent.exists()]
     try:
-        yield folder
-        replace_folder(folder, root)
+        folder.mkdir(parents=True, exist_ok=True)
+        with sole_owner(folder, f"{flag} {target}"):
+            for path in folder.iterdir():  # of a run that was killed
+                remove(path)
+            try:
+                yield folder
+                replace_folder(folder, root)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        raise UserError(
+            f"{flag} {target} cannot be written ({error.strerror or error}), and nothing of it is "
+            "left: make room, or name another folder"
+        ) from None
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for parent in made:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+
+
+@contextmanager
+def sole_owner(folder: Path, what: str) -> Iterator[None]:
+    """Hold a folder's lock; it goes when the process does, however that ends."""
+    if not fcntl:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        same = folder.exists() and os.path.samestat(os.fstat(handle), folder.stat())
+    except BlockingIOError:
+        same = False
+    try:
+        if not same:
+            raise UserError(f"{what} is being written by another process: wait, or name another")
+        yield
+    finally:
+        os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def replace_folder(folder: Path, root: Path) -> None:

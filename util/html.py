@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import dominate
 from dominate import tags
@@ -65,13 +66,13 @@ class Page:
             box = tags.div(cls="row")
             for caption, source in row.items():
                 image = tags.img(
-                    src=source,
+                    src=quote(source),
                     alt=f"{title}: {caption}",
                     width=self.picture_width,
                     cls=small,
                     loading="lazy",
                 )
-                box.add(tags.figure(tags.a(image, href=source), tags.figcaption(caption)))
+                box.add(tags.figure(tags.a(image, href=quote(source)), tags.figcaption(caption)))
             section.add(box)
         self.document.add(section)
 

@@ -1,7 +1,9 @@
 """One function over many things, in several processes, with a progress bar."""
 
+import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -31,7 +33,7 @@ def map_in_order(function: Callable, items: Sequence, workers: int, title: str) 
                 yield function(item)
                 bar.update()
             return
-        pool = ProcessPoolExecutor(workers, initializer=ignore_interrupts)
+        pool = ProcessPoolExecutor(workers, initializer=follow_parent)
         try:
             for result in pool.map(function, items, chunksize=max(1, min(16, len(items) // 64))):
                 yield result
@@ -45,6 +47,12 @@ def map_in_order(function: Callable, items: Sequence, workers: int, title: str) 
             pool.shutdown(cancel_futures=True)
 
 
-def ignore_interrupts() -> None:
-    """Ctrl-C ends the parent, which ends its workers: their own tracebacks would hide its line."""
+def follow_parent() -> None:
+    """Live as long as the parent: Ctrl-C is its to answer, and if it is killed the worker ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def end_with_it() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_it, daemon=True).start()
