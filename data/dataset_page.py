@@ -68,7 +68,6 @@ addEventListener('DOMContentLoaded', () => {
 
 def write_page(report: Report, folder: Path, limit: int, workers: int) -> Path:
     """Write `folder/index.html` with up to `limit` pictures of each of the dataset's folders."""
-    (folder / "images").mkdir(parents=True, exist_ok=True)
     root = report.root.resolve()
     page = Page(f"Dataset {root.name}", [str(root)], SIDE)
     with page.document.head:
@@ -82,7 +81,7 @@ def write_page(report: Report, folder: Path, limit: int, workers: int) -> Path:
         (name, fact) for name, found in report.facts.items() for fact in first(report, found, limit)
     ]
     page.add(controls(list(report.facts)))
-    images = map_in_order(partial(draw, folder), chosen, workers, "drawing")
+    images = map_in_order(partial(draw, report.root, folder), chosen, workers, "drawing")
     cards = [
         card(name, fact, image, report.of_picture(fact))
         for (name, fact), image in zip(chosen, images, strict=True)
@@ -98,16 +97,17 @@ def first(report: Report, found: list[Facts], limit: int) -> list[Facts]:
     return [found[i] for i in sorted(ranked[:limit])]
 
 
-def draw(folder: Path, item: tuple[str, Facts]) -> str:
+def draw(root: Path, folder: Path, item: tuple[str, Facts]) -> str:
     """Write a picture with its outlines; returns its place relative to the page, or ''."""
-    name, fact = item
+    fact = item[1]
     try:
         pixels = read_image(fact.files.image, 3).transpose(1, 2, 0)
         numbered = zip(fact.files.numbers, fact.files.masks, strict=True)
         masks = {number: read_mask(path) for number, path in numbered if number in fact.areas}
     except UnreadableError:
         return ""
-    place = f"images/{name}_{fact.files.name}.jpg"
+    place = f"images/{fact.files.image.relative_to(root).as_posix()}.jpg"
+    (folder / place).parent.mkdir(parents=True, exist_ok=True)
     draw_instances(pixels, masks, SIDE).save(folder / place, quality=88)
     return place
 

@@ -270,4 +270,5 @@ def test_odd_names_links_and_nested_folders(shapes, tmp_path):
     page.feed((tmp_path / "page/index.html").read_text())
     for source in page.sources:
         assert (tmp_path / "page" / unquote(source)).is_file()
-    assert "images/testA_a%231.jpg" in page.sources
+    assert "images/testA/a%231.png.jpg" in page.sources
+    assert len(set(page.sources)) == len(page.sources)
