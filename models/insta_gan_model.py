@@ -274,6 +274,7 @@ def generator_keywords(opt) -> dict:
         "n_blocks": opt.n_blocks,
         "norm": opt.norm,
         "dropout": opt.dropout,
+        "recompute": opt.checkpoint_activations,
         "init": opt.init_type,
         "gain": opt.init_gain,
     }

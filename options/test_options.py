@@ -49,7 +49,9 @@ class TestOptions(BaseOptions):
             default=1.0,
             help="width over height to stretch results by",
         )
-        parser.set_defaults(no_flip=True, serial_batches=True, swap_networks=False)
+        parser.set_defaults(
+            no_flip=True, serial_batches=True, swap_networks=False, checkpoint_activations=False
+        )
 
     def saved_options(self, first: argparse.Namespace) -> dict:
         path = Path(first.checkpoints_dir) / run_name(first) / OPTIONS_FILE

@@ -79,6 +79,12 @@ class TrainOptions(BaseOptions):
             help="--gan_mode vanilla",
         )
         group.add_argument(
+            "--checkpoint_activations",
+            action="store_true",
+            help="keep few of the generators' activations and compute the others again: less "
+            "memory, more time, the same numbers",
+        )
+        group.add_argument(
             "--pool_size", type=int, default=50, help="past fakes kept for D, per direction"
         )
 
@@ -129,6 +135,8 @@ class TrainOptions(BaseOptions):
                 yield f"--{flag} {getattr(opt, flag)}: must not be negative"
         if not 0 <= opt.beta1 < 1:
             yield f"--beta1 {opt.beta1}: at least 0 and less than 1"
+        if opt.checkpoint_activations and opt.norm == "batch":
+            yield "--checkpoint_activations would count every batch twice: use --norm instance"
         if opt.lr_policy == "cosine" and opt.niter < 1:
             yield f"--niter {opt.niter}: --lr_policy cosine needs at least 1"
         if opt.niter + opt.niter_decay < opt.epoch_count:

@@ -6,8 +6,26 @@ its checkpoints.
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 NORMS = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d, "none": nn.Identity}
+
+
+SEGMENTS = 4  # of a stage whose activations are recomputed
+
+
+def run_stage(stage: nn.Sequential, x: Tensor, recompute: bool) -> Tensor:
+    """The stage's output. To recompute is to keep activations only where its segments meet.
+
+    The backward pass computes those between them again, one segment at a time (Chen et al. 2016,
+    "Training Deep Nets with Sublinear Memory Cost"); the numbers are the same.
+    """
+    if not (recompute and torch.is_grad_enabled()):
+        return stage(x)
+    length = -(-len(stage) // SEGMENTS)
+    for start in range(0, len(stage), length):
+        x = checkpoint(stage[start : start + length], x, use_reentrant=False)
+    return x
 
 
 def needs_bias(norm: str) -> bool:

@@ -1,13 +1,14 @@
 """Generators: (image, masks, present) -> (image, masks), all as plain tensors.
 
 image [B, C, H, W] and masks [B, N, H, W] in [-1, 1]; present [B, N] says which masks are instances.
-An absent mask has no influence and comes out as -1. H and W are multiples of 4.
+An absent mask has no influence and comes out as -1. H and W are multiples of 4. `recompute` trades
+time for memory in training, see `run_stage`.
 """
 
 import torch
 from torch import Tensor, nn
 
-from models.networks.blocks import resnet_decoder, resnet_encoder
+from models.networks.blocks import resnet_decoder, resnet_encoder, run_stage
 
 
 class SetGenerator(nn.Module):
@@ -21,8 +22,10 @@ class SetGenerator(nn.Module):
         n_blocks: int = 9,
         norm: str = "instance",
         dropout: bool = False,
+        recompute: bool = False,
     ):
         super().__init__()
+        self.recompute = recompute
         depth = {"n_blocks": n_blocks, "norm": norm, "dropout": dropout}
         self.encoder_img = resnet_encoder(image_channels, width, **depth)
         self.encoder_seg = resnet_encoder(1, width, **depth)
@@ -32,13 +35,16 @@ class SetGenerator(nn.Module):
     def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         rows = instance_rows(present)  # [K], the instances' places among the B N masks
         samples = rows // present.shape[1]  # [K], which picture they belong to
-        mask_features = self.encoder_seg(masks.flatten(0, 1)[rows].unsqueeze(1))  # [K, C, h, w]
+        own = masks.flatten(0, 1)[rows].unsqueeze(1)  # [K, 1, H, W]
+        mask_features = run_stage(self.encoder_seg, own, self.recompute)  # [K, C, h, w]
         mask_sum = sum_over_set(mask_features, rows, present)  # [B, C, h, w]
 
-        context = torch.cat([self.encoder_img(image), mask_sum], 1)  # h_GX of Eq. 1
+        image_features = run_stage(self.encoder_img, image, self.recompute)
+        context = torch.cat([image_features, mask_sum], 1)  # h_GX of Eq. 1
         own_and_context = torch.cat([mask_features, context[samples]], 1)  # h_GA of Eq. 1
-        new_masks = spread(self.decoder_seg(own_and_context).squeeze(1), rows, present)
-        return self.decoder_img(context), erase_absent(new_masks, present)
+        new_masks = run_stage(self.decoder_seg, own_and_context, self.recompute).squeeze(1)
+        new_masks = erase_absent(spread(new_masks, rows, present), present)
+        return run_stage(self.decoder_img, context, self.recompute), new_masks
 
 
 class StackedGenerator(nn.Module):
@@ -56,8 +62,10 @@ class StackedGenerator(nn.Module):
         n_blocks: int = 9,
         norm: str = "instance",
         dropout: bool = False,
+        recompute: bool = False,
     ):
         super().__init__()
+        self.recompute = recompute
         channels = image_channels + slots
         self.slots = slots
         self.model = nn.Sequential(
@@ -66,7 +74,8 @@ class StackedGenerator(nn.Module):
         )
 
     def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        out = self.model(torch.cat([image, fill_slots(masks, present, self.slots)], 1))
+        stacked = torch.cat([image, fill_slots(masks, present, self.slots)], 1)
+        out = run_stage(self.model, stacked, self.recompute)
         new_image, new_masks = out.split([image.shape[1], self.slots], 1)
         return new_image, erase_absent(new_masks[:, : masks.shape[1]], present)
 

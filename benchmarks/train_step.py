@@ -1,0 +1,339 @@
+#!/usr/bin/env python3
+"""How long a training step takes, and how close that is to its convolutions alone.
+
+    python benchmarks/train_step.py                                   # the paper's configuration
+    python benchmarks/train_step.py --size 64 --ngf 16 --batch_size 1 4 --precision fp32 bf16
+
+A step is one batch: all its groups, each with an update of the generators and one of the
+discriminators. The floor is the same convolutions, forward and backward with the gradients that the
+step needs of each, in the same precision, one after the other in the faster memory format of two;
+it is measured in the same process right after the steps. Every configuration has a process of its
+own, whose peak memory is counted from before the first step, without a pool of past fakes.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from data.scene import Scene
+from models import create_model
+from options.train_options import TrainOptions
+from util.command_line import OneLineParser
+from util.device import prepare_device
+from util.errors import UserError, command
+from util.files import write_text
+from util.results import aligned
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+FLOOR_RUNS = 3
+
+
+@command
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    if args.alone:
+        print(json.dumps(measure(args, args.batch_size[0], args.precision[0])))
+        return
+    found = [
+        in_own_process(argv if argv is not None else sys.argv[1:], batch, precision)
+        for precision in args.precision
+        for batch in args.batch_size
+    ]
+    print(
+        f"{found[0]['device']}; {args.size}x{args.size}, ngf {args.ngf}, ndf {args.ndf}, ", end=""
+    )
+    print(f"{args.instances} instances, {args.ins_per} per group; median of {args.steps} steps\n")
+    print(aligned([HEADER, *map(row, found)]))
+    if args.json:
+        write_text(args.json, json.dumps(found, indent=1) + "\n")
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--size", type=int, default=200, help="side of the pictures")
+    parser.add_argument("--ngf", type=int, default=64, help="width of the generators")
+    parser.add_argument("--ndf", type=int, help="of the discriminators (default: as ngf)")
+    parser.add_argument("--n_blocks", type=int, default=9, help="residual blocks per encoder")
+    parser.add_argument("--instances", type=int, default=4, help="per picture")
+    parser.add_argument("--ins_per", type=int, default=2, help="instances per group")
+    parser.add_argument("--batch_size", type=int, nargs="+", default=[1], help="one or several")
+    parser.add_argument(
+        "--precision", choices=DTYPES, nargs="+", default=["fp32"], help="one or several"
+    )
+    parser.add_argument("--steps", type=int, default=3, help="steps to time, after one to warm up")
+    parser.add_argument("--gpu_ids", default="auto", help="as in train.py; -1: CPU")
+    parser.add_argument(
+        "--checkpoint_activations", action="store_true", help="as in train.py: less memory"
+    )
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    args.ndf = args.ndf or args.ngf
+    for flag in ("instances", "ins_per", "steps"):
+        if getattr(args, flag) < 1:
+            raise UserError(f"--{flag} {getattr(args, flag)}: at least 1")
+    return args
+
+
+def in_own_process(words: list[str], batch: int, precision: str) -> dict:
+    """`measure` in a fresh process, so that its peak memory is its own."""
+    typed = [*words, "--alone", "--batch_size", str(batch), "--precision", precision]
+    quiet = os.environ | {"KINETO_LOG_LEVEL": "99"}  # the profiler reports to stderr
+    done = subprocess.run(
+        [sys.executable, __file__, *typed], env=quiet, stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(args: argparse.Namespace, batch: int, precision: str) -> dict:
+    """All figures of one configuration."""
+    opt = options(args, batch, precision)
+    device = prepare_device(opt)
+    torch.manual_seed(0)
+    model = create_model(opt, device)
+    scenes = {domain: random_scenes(batch, args, seed) for seed, domain in enumerate("AB")}
+
+    def step() -> None:
+        model.set_input(scenes)
+        model.optimize_parameters()
+
+    before = memory(device)
+    step()  # to warm up
+    seconds = statistics.median(timed(step, device) for _ in range(args.steps))
+    peak = memory(device, peak=True) - before
+    share = convolution_share(step, device)
+    for network in model.networks.values():
+        network.recompute = False  # what is computed twice is not twice in the floor
+    with recorded_convolutions(model.networks.values()) as calls:
+        step()
+    floor = sum(n * floor_seconds(call, DTYPES[precision], device) for call, n in calls.items())
+    flops = sum(n * call.flops for call, n in calls.items())
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    return {
+        "device": name if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads",
+        "precision": precision,
+        "batch_size": batch,
+        "seconds_per_step": seconds,
+        "pictures_per_second": batch / seconds,
+        "floor_seconds": floor,
+        "step_over_floor": seconds / floor,
+        "convolution_share": share,
+        "teraflop_per_step": flops / 1e12,
+        "teraflop_per_second": flops / seconds / 1e12,
+        "peak_megabytes": peak,
+    }
+
+
+def options(args: argparse.Namespace, batch: int, precision: str):
+    words = {
+        "dataroot": ".",
+        "ngf": args.ngf,
+        "ndf": args.ndf,
+        "n_blocks": args.n_blocks,
+        "ins_max": args.instances,
+        "ins_per": min(args.ins_per, args.instances),
+        "load_size": args.size,
+        "crop_size": args.size,
+        "batch_size": batch,
+        "precision": precision,
+        "gpu_ids": args.gpu_ids,
+        "num_threads": 0,
+        "pool_size": 0,
+    }
+    typed = [word for name, value in words.items() for word in (f"--{name}", str(value))]
+    return TrainOptions().parse(typed + ["--checkpoint_activations"] * args.checkpoint_activations)
+
+
+def random_scenes(batch: int, args: argparse.Namespace, seed: int) -> Scene:
+    """Pictures of noise with as many square instances as asked for, as a loader gives them."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (batch, 3, args.size, args.size)
+    image = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+    masks = torch.zeros(batch, args.instances, args.size, args.size, dtype=torch.bool)
+    masks[..., args.size // 4 : args.size // 2, args.size // 4 : args.size // 2] = True
+    present = torch.ones(batch, args.instances, dtype=torch.bool)
+    numbers = [tuple(range(args.instances))] * batch
+    return Scene(image, masks, present, [str(i) for i in range(batch)], numbers)
+
+
+# ---- the step
+
+
+def timed(function: Callable[[], None], device: torch.device) -> float:
+    """Seconds that a call takes; on a GPU between two events."""
+    if device.type == "cuda":
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        function()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / 1000
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def memory(device: torch.device, peak: bool = False) -> float:
+    """Megabytes that the device's tensors, or on a CPU the process, hold or have held."""
+    if device.type == "cuda":
+        used = torch.cuda.max_memory_allocated if peak else torch.cuda.memory_allocated
+        return used(device) / 1e6
+    scale = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+
+
+def convolution_share(step: Callable[[], None], device: torch.device) -> float:
+    """The share of a step's time that is spent inside convolutions, by the profiler."""
+    on_gpu = device.type == "cuda"
+    with profile(activities=[ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * on_gpu]) as recording:
+        step()
+    attribute = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    times = {event.key: getattr(event, attribute) for event in recording.key_averages()}
+    convolutions = sum(value for key, value in times.items() if "conv" in key.lower())
+    return convolutions / sum(times.values())
+
+
+# ---- its convolutions
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One call of a convolution: its shapes, and which gradients the step takes of it."""
+
+    transposed: bool
+    input_shape: tuple[int, ...]
+    weight_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    output_padding: tuple[int, ...]
+    input_gradient: bool
+    weight_gradient: bool
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions, forward and for each gradient."""
+        places = prod((self.input_shape if self.transposed else self.output_shape)[2:])
+        once = 2 * self.input_shape[0] * places * prod(self.weight_shape)
+        return once * (1 + self.input_gradient + self.weight_gradient)
+
+    def __call__(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        if self.transposed:
+            return functional.conv_transpose2d(
+                x, weight, None, self.stride, self.padding, self.output_padding
+            )
+        return functional.conv2d(x, weight, None, self.stride, self.padding)
+
+
+@contextmanager
+def recorded_convolutions(networks) -> Iterator[Counter]:
+    """Count the calls of all convolutions in the networks."""
+    calls: Counter = Counter()
+
+    def record(layer: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        # Looking at `layer.weight` would be one more power iteration of the spectral norm.
+        normed = hasattr(layer, "parametrizations")
+        weight = layer.parametrizations.weight.original if normed else layer.weight
+        transposed = isinstance(layer, nn.ConvTranspose2d)
+        calls[
+            Convolution(
+                transposed,
+                tuple(inputs[0].shape),
+                tuple(weight.shape),
+                tuple(output.shape),
+                layer.stride,
+                layer.padding,
+                layer.output_padding,
+                inputs[0].requires_grad,
+                weight.requires_grad and torch.is_grad_enabled(),
+            )
+        ] += 1
+
+    layers = [
+        layer
+        for network in networks
+        for layer in network.modules()
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
+    ]
+    hooks = [layer.register_forward_hook(record) for layer in layers]
+    try:
+        yield calls
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def floor_seconds(call: Convolution, dtype: torch.dtype, device: torch.device) -> float:
+    """Seconds of the convolution alone, forward and backward, in the faster memory format."""
+    return min(
+        alone(call, dtype, device, layout)
+        for layout in (torch.contiguous_format, torch.channels_last)
+    )
+
+
+def alone(call: Convolution, dtype, device: torch.device, layout: torch.memory_format) -> float:
+    def make(shape: tuple[int, ...], gradient: bool = False) -> torch.Tensor:
+        tensor = torch.randn(shape, device=device, dtype=dtype).to(memory_format=layout)
+        return tensor.requires_grad_(gradient)
+
+    x = make(call.input_shape, call.input_gradient)
+    weight = make(call.weight_shape, call.weight_gradient)
+    upstream = make(call.output_shape)
+    wanted = [tensor for tensor in (x, weight) if tensor.requires_grad]
+
+    def run() -> None:
+        output = call(x, weight)
+        if wanted:
+            torch.autograd.grad(output, wanted, upstream)
+
+    run()
+    return statistics.median(timed(run, device) for _ in range(FLOOR_RUNS))
+
+
+# ---- report
+
+HEADER = [
+    *("precision", "batch", "s/step", "pictures/s", "floor, s", "step/floor", "in convolutions"),
+    *("TFLOP/step", "TFLOP/s", "peak, MB"),
+]
+
+
+def row(found: dict) -> list[str]:
+    return [
+        found["precision"],
+        str(found["batch_size"]),
+        f"{found['seconds_per_step']:.3g}",
+        f"{found['pictures_per_second']:.3g}",
+        f"{found['floor_seconds']:.3g}",
+        f"{found['step_over_floor']:.2f}",
+        f"{100 * found['convolution_share']:.0f} %",
+        f"{found['teraflop_per_step']:.3g}",
+        f"{found['teraflop_per_second']:.3g}",
+        f"{found['peak_megabytes']:.0f}",
+    ]
+
+
+if __name__ == "__main__":
+    main()

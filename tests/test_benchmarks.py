@@ -1,0 +1,69 @@
+"""The benchmarks run, and what they count is right."""
+
+import json
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import data_loading, train_step
+from conftest import one_line_error
+
+
+def test_the_step_is_measured(tmp_path, capsys):
+    words = "--size 32 --ngf 4 --n_blocks 1 --instances 2 --batch_size 1 2 --steps 1 --gpu_ids -1"
+    train_step.main([*words.split(), "--json", str(tmp_path / "figures.json")])
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert [figures["batch_size"] for figures in found] == [1, 2]
+    for figures in found:
+        assert figures["seconds_per_step"] > 0 and figures["floor_seconds"] > 0
+        assert 0 < figures["convolution_share"] < 1
+    ratio = found[1]["teraflop_per_step"] / found[0]["teraflop_per_step"]
+    assert ratio == pytest.approx(2, rel=0.01)
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 5 and "step/floor" in table[2]
+
+
+def test_convolutions_are_counted_as_pytorch_counts_them():
+    """Forward and backward, strided, transposed, without a gradient of the weights or the input."""
+    layers = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, stride=2, padding=1),
+        torch.nn.ConvTranspose2d(4, 5, 3, stride=2, padding=1, output_padding=1),
+        torch.nn.Conv2d(5, 2, 1).requires_grad_(False),
+    )
+    x = torch.randn(2, 3, 16, 12)
+    with (
+        FlopCounterMode(display=False) as counter,
+        train_step.recorded_convolutions([layers]) as calls,
+    ):
+        layers(x).sum().backward()
+    assert sum(n * call.flops for call, n in calls.items()) == counter.get_total_flops()
+    call = next(iter(calls))
+    assert not call.input_gradient and call.weight_gradient
+    assert train_step.floor_seconds(call, torch.float32, torch.device("cpu")) > 0
+
+
+def test_reading_is_measured(tmp_path, capsys):
+    words = [
+        "--pictures",
+        "3",
+        "--rounds",
+        "1",
+        "--seconds",
+        "0.05",
+        "--json",
+        str(tmp_path / "f.json"),
+    ]
+    data_loading.main(words)
+    found = json.loads((tmp_path / "f.json").read_text())
+    assert min(found["samples_per_second"].values()) > 0
+    assert len(found["private_megabytes"]) == 4
+    assert "of the bare loop" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("module,flag", [(train_step, "--steps"), (data_loading, "--rounds")])
+def test_mistakes_are_one_line(module, flag, capsys):
+    with pytest.raises(SystemExit) as stop:
+        module.main([flag, "0"])
+    assert stop.value.code == 2
+    one_line_error(capsys, f"{flag} 0")
