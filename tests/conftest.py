@@ -9,6 +9,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+
 import train
 from data.scene import Scene
 from datasets import generate_shapes_dataset
@@ -96,3 +97,6 @@ def one_line_error(capsys, *words: str) -> str:
     for word in words:
         assert word in lines[0], (word, lines[0])
     return lines[0]
+
+
+from annotated import ccp, coco, mhp  # noqa: F401, fixtures, which need what stands above

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import data_loading, train_step
+from benchmarks import convolutions, data_loading, train_step
 from conftest import one_line_error
 
 
@@ -34,13 +34,13 @@ def test_convolutions_are_counted_as_pytorch_counts_them():
     x = torch.randn(2, 3, 16, 12)
     with (
         FlopCounterMode(display=False) as counter,
-        train_step.recorded_convolutions([layers]) as calls,
+        convolutions.recorded_convolutions([layers]) as calls,
     ):
         layers(x).sum().backward()
     assert sum(n * call.flops for call, n in calls.items()) == counter.get_total_flops()
     call = next(iter(calls))
     assert not call.input_gradient and call.weight_gradient
-    assert train_step.floor_seconds(call, torch.float32, torch.device("cpu")) > 0
+    assert convolutions.floor_seconds(call, torch.float32, torch.device("cpu")) > 0
 
 
 def test_reading_is_measured(tmp_path, capsys):
