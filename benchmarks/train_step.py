@@ -123,9 +123,10 @@ def measure(args: argparse.Namespace, batch: int, precision: str) -> dict:
         step()
     floor = sum(n * floor_seconds(call, DTYPES[precision], device) for call, n in calls.items())
     flops = sum(n * call.flops for call, n in calls.items())
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    on_gpu = device.type == "cuda"
+    cpu = f"CPU, {torch.get_num_threads()} threads"
     return {
-        "device": name if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads",
+        "device": torch.cuda.get_device_name(device) if on_gpu else cpu,
         "precision": precision,
         "batch_size": batch,
         "seconds_per_step": seconds,
