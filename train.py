@@ -8,36 +8,50 @@ import torch
 from data import create_dataset
 from data.loader import SceneLoader
 from models import create_model
+from models.estimate import memory_line
 from options.base_options import run_folder
 from options.train_options import TrainOptions
 from util.checkpoint import Checkpoints
 from util.device import prepare_device
+from util.distributed import connected, quiet_unless_main, rank, world_size
 from util.errors import command
 from util.loggers import create_loggers
+from util.memory import enough_memory
 from util.progress import Progress, StepTimer
+
+LESS_MEMORY = (
+    "lower --batch_size, --ins_per or --crop_size, raise --accumulate, or add "
+    "--checkpoint_activations; --continue_train goes on from the last checkpoint"
+)
 
 
 @command
 def main(argv: list[str] | None = None) -> None:
+    quiet_unless_main()
     opt = (options := TrainOptions()).parse(argv)
+    with connected(opt.dist_timeout), enough_memory(LESS_MEMORY):
+        train(opt, options)
+
+
+def train(opt, options: TrainOptions) -> None:
     device = prepare_device(opt)
     torch.manual_seed(opt.seed)
 
     dataset = create_dataset(opt)
     loader = SceneLoader(dataset, opt)
     model = create_model(opt, device)
+    torch.manual_seed(opt.seed + rank())  # the same weights in every process, not the same dropout
     checkpoints = Checkpoints(run_folder(opt))
     progress = Progress(epoch=opt.epoch_count)
     print(model.setup(checkpoints, progress))
     epochs = opt.niter + opt.niter_decay
     print(plan(opt, model, len(loader), epochs))
+    print(memory_line(opt, loader.first()))
     if opt.dry_run:
         print(f"read all files: {dataset.check()}\ndry run: no step taken, nothing written")
         return
-    if opt.continue_train:
-        checkpoints.save(
-            model, progress, "latest"
-        )  # whole again, should a save have been cut short
+    if opt.continue_train:  # write a whole state again, should a save have been cut short
+        checkpoints.save(model, progress, "latest")
     elif earlier := checkpoints.set_aside():
         print(earlier)
     if progress.epoch > epochs:
@@ -52,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
                 timer.data_ready()
                 model.set_input(batch)
                 model.optimize_parameters()
-                progress.advance(len(next(iter(batch.values()))))
+                progress.advance(loader.batch_after(progress.images))
                 timer.step_done(progress.step)
 
                 loggers.step(progress)
@@ -86,11 +100,12 @@ def plan(opt, model, epoch_images: int, epochs: int) -> str:
     """What is about to happen, in a few lines."""
     counts = {name: sum(map(torch.numel, x.parameters())) for name, x in model.networks.items()}
     sizes = ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in counts.items())
+    processes = f" in each of {world_size()} processes" if world_size() > 1 else ""
     lines = [
         f"run: {opt.name} in {run_folder(opt)}",
         f"model: {opt.model}; weights: {sizes}",
-        f"data: {opt.dataroot}, {epoch_images} pictures an epoch, "
-        f"{opt.fineSizeH}x{opt.fineSizeW} (HxW), batch {opt.batch_size}, {epochs} epochs",
+        f"data: {opt.dataroot}, {epoch_images} pictures an epoch, {opt.fineSizeH}x{opt.fineSizeW} "
+        f"(HxW), batch {opt.batch_size}{processes}, {epochs} epochs",
     ]
     return "\n".join(lines + [str(net) for net in model.networks.values() if opt.verbose])
 

@@ -9,30 +9,39 @@ from torch.utils.data import DataLoader, Sampler, get_worker_info
 
 from data.base_dataset import BaseDataset, Draw, generator_for
 from data.scene import Scene
+from util.distributed import rank, world_size
 from util.errors import UserError
 
 
 class EpochSampler(Sampler):
-    """Batches of draws of one epoch, without its first `skip` samples."""
+    """Batches of draws of one epoch, without its first `skip` samples.
+
+    Several processes cut the same order into the same large batches, of which each takes every
+    `world_size`-th sample from its rank on: together they see what one process with the large batch
+    would. Fewer samples than processes at the end of an epoch are left out.
+    """
 
     def __init__(self, length: int, batch_size: int, seed: int, shuffle: bool):
         self.length = length
-        self.batch_size = batch_size
+        self.batch_size = batch_size * world_size()
         self.seed = seed
         self.shuffle = shuffle
         self.epoch = 1
         self.skip = 0
+        rest = length % self.batch_size
+        self.stop = length - (rest if rest < world_size() else 0)
 
     def __len__(self) -> int:
-        return -(-(self.length - self.skip) // self.batch_size)
+        return -(-(self.stop - self.skip) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[Draw]]:
         order = torch.arange(self.length)
         if self.shuffle:
             order = torch.randperm(self.length, generator=generator_for(self.seed, self.epoch))
-        for start in range(self.skip, self.length, self.batch_size):
-            chosen = order[start : start + self.batch_size].tolist()
-            yield [Draw(self.epoch, start + i, index) for i, index in enumerate(chosen)]
+        for start in range(self.skip, self.stop, self.batch_size):
+            places = range(start, min(start + self.batch_size, self.stop))
+            own = places[rank() :: world_size()]
+            yield [Draw(self.epoch, place, int(order[place])) for place in own]
 
 
 class SceneLoader:
@@ -40,6 +49,10 @@ class SceneLoader:
 
     def __init__(self, dataset: BaseDataset, opt):
         self.sampler = EpochSampler(len(dataset), opt.batch_size, opt.seed, not opt.serial_batches)
+        if len(self) == 0:
+            raise UserError(
+                f"{opt.dataroot}: {len(dataset)} pictures are too few for {world_size()} processes"
+            )
         self.loader = DataLoader(
             Guarded(dataset),
             batch_sampler=self.sampler,
@@ -51,11 +64,19 @@ class SceneLoader:
         )
 
     def __len__(self) -> int:
-        """Pictures per domain in an epoch."""
-        return self.sampler.length
+        """Pictures per domain in an epoch, of all processes together."""
+        return self.sampler.stop
+
+    def first(self) -> dict[str, Scene]:
+        """The epoch's first sample, to see its sizes."""
+        return self.loader.dataset.dataset[Draw(1, 0, 0)]
+
+    def batch_after(self, done: int) -> int:
+        """Pictures in the batch that follows `done` others of an epoch, in all processes."""
+        return min(self.sampler.batch_size, len(self) - done)
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[dict[str, Scene]]:
-        """The batches of epoch `number`, without its first `skip` pictures."""
+        """This process's batches of epoch `number`, without the first `skip` pictures."""
         self.sampler.epoch, self.sampler.skip = number, skip
         for batch in self.loader:
             if isinstance(batch, UserError):

@@ -53,13 +53,17 @@ class Scene:
         """The scene as networks take it, from one as it was read; another is returned as it is."""
         if self.image.dtype != torch.uint8:
             return self
-        return replace(self, image=self.image.float() / 127.5 - 1, masks=self.masks.float() * 2 - 1)
+        dtype = torch.get_default_dtype()
+        image, masks = self.image.to(dtype) / 127.5 - 1, self.masks.to(dtype) * 2 - 1
+        return replace(self, image=image, masks=masks)
 
     def select(self, samples: Sequence[int]) -> "Scene":
         """The samples of the batch with these indices, in this order."""
         if list(samples) == list(range(len(self))):
             return self
-        index = torch.tensor(list(samples)).to(self.image.device, non_blocking=True)
+        index = torch.tensor(list(samples), dtype=torch.long).to(
+            self.image.device, non_blocking=True
+        )
         chosen = self.map(lambda tensor: tensor.index_select(0, index))
         return replace(
             chosen,

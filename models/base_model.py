@@ -1,18 +1,20 @@
 """What every model has: networks, optimisers, schedules, pools, and the contract."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import Adam, Optimizer
 
 from data.scene import Scene
+from models.execution import Execution, TotalLoss, across_processes, keeping_gradients
 from models.networks.official import from_official, to_official
 from models.schedules import build_schedule, follow_options
 from util.checkpoint import Checkpoints
+from util.distributed import sum_over_processes, world_size
 from util.image_pool import ImagePool
 from util.progress import Progress
 
@@ -20,9 +22,10 @@ from util.progress import Progress
 class BaseModel(ABC):
     """The contract of the CycleGAN family. A model builds its networks in the constructor.
 
-    networks, optimizers, schedules and pools are dictionaries; what stands in them is trained,
-    saved and resumed without further ado. Gradients, losses and pictures live on `device`. `fake`
-    holds what `test` translated, by target domain.
+    networks, optimizers, schedules, scalers and pools are dictionaries; what stands in them is
+    trained, saved and resumed without further ado. `networks` are plain modules; what `runnable`
+    makes of one is what a step calls. Gradients, losses and pictures live on `device`. `fake` holds
+    what `test` translated, by target domain.
     """
 
     needs_masks = False
@@ -40,15 +43,14 @@ class BaseModel(ABC):
         self.device = device
         self.networks: dict[str, nn.Module] = {}
         self.optimizers: dict[str, Optimizer] = {}
+        self.totals: dict[str, nn.Module] = {}  # the loss of each optimiser
         self.schedules: dict[str, object] = {}
+        self.scalers: dict[str, GradScaler] = {}
         self.pools: dict[str, ImagePool] = {}
         self.rates: dict[str, float] = {}  # learning rates of the options
         self.losses: dict[str, Tensor] = {}
         self.fake: dict[str, Scene] = {}
         self.objective = torch.zeros(2, device=device)  # sum and count of the generators' loss
-        self.autocast = partial(
-            torch.autocast, device.type, dtype=torch.bfloat16, enabled=opt.precision == "bf16"
-        )
 
     @abstractmethod
     def set_input(self, scenes: Mapping[str, Scene]) -> None:
@@ -67,44 +69,71 @@ class BaseModel(ABC):
         """The batch's pictures by name, [B, 1 or 3, H, W] in [-1, 1]."""
 
     def get_current_losses(self) -> dict[str, float]:
-        """The last step's losses, in the order of `loss_names`; waits for the device."""
-        return {name: float(self.losses[name]) for name in self.loss_names if name in self.losses}
+        """The last step's losses, in the order of `loss_names`; waits for the device.
+
+        Of several processes each has to ask: they get the losses of their batches together.
+        """
+        names = [name for name in self.loss_names if name in self.losses]
+        if not names:
+            return {}
+        mean = sum_over_processes(torch.stack([self.losses[name] for name in names])) / world_size()
+        return dict(zip(names, mean.tolist(), strict=True))
 
     # ---- what a constructor uses
 
-    def parallel(self, network: nn.Module) -> nn.Module:
-        """The network on the device, split over all of `--gpu_ids` if there are several."""
-        network = network.to(self.device)
-        return nn.DataParallel(network, self.opt.gpu_ids) if len(self.opt.gpu_ids) > 1 else network
+    def runnable(self, network: nn.Module, compiled: bool = False) -> nn.Module:
+        """How to call a network: in `--precision`, on all of `--gpu_ids`; `compiled` on demand."""
+        layout = torch.channels_last if self.opt.channels_last else torch.contiguous_format
+        network.to(device=self.device, memory_format=layout)
+        execution = Execution(network, self.opt.precision, layout)
+        if compiled and self.opt.compile:
+            execution.compile_network()
+        ids = self.opt.gpu_ids
+        return nn.DataParallel(execution, ids) if len(ids) > 1 else execution
 
-    def add_optimizer(self, kind: str, lr: float) -> None:
-        """Adam over all networks named `kind`_…, and its learning rate's schedule."""
-        weights = [
-            w
-            for name, net in self.networks.items()
-            if name.startswith(kind)
-            for w in net.parameters()
-        ]
-        self.optimizers[kind] = Adam(weights, lr=lr, betas=(self.opt.beta1, 0.999))
+    def add_optimizer(self, kind: str, lr: float, some_idle: bool = False) -> None:
+        """Adam over all networks named `kind`_…, and its learning rate's schedule.
+
+        some_idle says that a step may leave out one of them.
+        """
+        networks = {name: net for name, net in self.networks.items() if name.startswith(kind)}
+        total = TotalLoss(networks)
+        self.totals[kind] = across_processes(total, some_idle)
+        self.optimizers[kind] = Adam(
+            total.parameters(),
+            lr=lr,
+            betas=(self.opt.beta1, 0.999),
+            fused=self.device.type != "meta",
+        )
         self.rates[kind] = lr
         self.schedules[kind] = build_schedule(self.optimizers[kind], self.opt)
+        self.scalers[kind] = GradScaler(self.device.type, enabled=self.opt.precision == "fp16")
 
     # ---- what a step uses
 
-    def minimize(self, kind: str, terms: Mapping[str, Tensor]) -> Tensor:
-        """One step of optimiser `kind` on the sum of `terms`, which it returns.
+    def minimize(self, kind: str, parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+        """One step of optimiser `kind` on the sum of all losses, which it returns.
 
-        Networks without a gradient stay as they are, their moments too.
+        `parts` gives the losses of `--accumulate` parts of the batch: each is asked for after the
+        backward pass of the one before, which releases its activations. Networks without a gradient
+        stay as they are, their moments too.
         """
-        optimizer = self.optimizers[kind]
+        optimizer, total, scaler = self.optimizers[kind], self.totals[kind], self.scalers[kind]
         optimizer.zero_grad(set_to_none=True)
-        total = sum(terms.values())
-        total.backward()
-        optimizer.step()
-        return total.detach()
+        losses: dict[str, Tensor] = {}
+        for number, terms in enumerate(parts, 1):
+            last = number == self.opt.accumulate
+            with nullcontext() if last else keeping_gradients(total):
+                scaler.scale(total(terms)).backward()
+            for name, value in terms.items():
+                losses[name] = losses.get(name, 0) + value.detach()
+        scaler.step(optimizer)
+        scaler.update()
+        return losses
 
-    def observe(self, objective: Tensor) -> None:
-        """Count a value of what is minimised, for `--lr_policy plateau`."""
+    def observe(self, losses: Mapping[str, Tensor]) -> None:
+        """Count a value of what is minimised, the sum of the losses, for `--lr_policy plateau`."""
+        objective = sum(losses.values())
         self.objective += torch.stack([objective, torch.ones_like(objective)])
 
     @contextmanager
@@ -135,7 +164,7 @@ class BaseModel(ABC):
 
     def update_learning_rate(self) -> None:
         """Advance the schedules, once at the end of every epoch."""
-        total, count = self.objective.tolist()
+        total, count = sum_over_processes(self.objective).tolist()
         for schedule in self.schedules.values():
             schedule.step(*([total / max(count, 1)] if self.opt.lr_policy == "plateau" else []))
         self.objective.zero_()
@@ -185,17 +214,17 @@ class BaseModel(ABC):
 
     def network_states(self) -> dict[str, dict[str, Tensor]]:
         """All weights with the official keys, on the CPU."""
-        return {name: to_official(unwrap(network)) for name, network in self.networks.items()}
+        return {name: to_official(network) for name, network in self.networks.items()}
 
     def load_network_states(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Load weights with official keys into the networks of these names."""
         for name, state in states.items():
-            network = unwrap(self.networks[name])
+            network = self.networks[name]
             network.load_state_dict(from_official(dict(state), network))
 
     def architecture_difference(self, name: str, state: Mapping[str, Tensor]) -> str:
         """The first tensor in which a state differs from network `name`, in words, or ''."""
-        network = unwrap(self.networks[name])
+        network = self.networks[name]
         own = {key: tuple(value.shape) for key, value in network.state_dict().items()}
         given = from_official(dict(state), network)
         for key in [*own, *given]:
@@ -205,29 +234,41 @@ class BaseModel(ABC):
                 return f"{key} is {there} there and {here} here"
         return ""
 
+    def stateful(self) -> dict[str, dict]:
+        """What has a state of its own besides the networks, the same in every process."""
+        return {
+            "optimizers": self.optimizers,
+            "schedules": self.schedules,
+            "scalers": self.scalers,
+        }
+
     def state_dict(self) -> dict:
-        """Everything a step depends on, but for the position in the data."""
-        parts = {"optimizers": self.optimizers, "schedules": self.schedules, "pools": self.pools}
+        """Everything a step depends on, but for `own_state` and the position in the data."""
         return {
             "networks": self.network_states(),
-            "objective": self.objective.cpu(),
             **{
                 kind: {n: part.state_dict() for n, part in group.items()}
-                for kind, group in parts.items()
+                for kind, group in self.stateful().items()
             },
         }
 
     def load_state_dict(self, state: Mapping) -> None:
         self.load_network_states(state["networks"])
-        self.objective.copy_(state["objective"])
-        parts = {"optimizers": self.optimizers, "schedules": self.schedules, "pools": self.pools}
-        for kind, group in parts.items():
+        for kind, group in self.stateful().items():
             for name, part in group.items():
-                part.load_state_dict(state[kind][name])
+                if saved := state[kind][name]:  # empty: a scaler that was not in use
+                    part.load_state_dict(saved)
         for kind, schedule in self.schedules.items():
             follow_options(schedule, self.rates[kind])
 
+    def own_state(self) -> dict:
+        """What else a step depends on, of which every process has its own."""
+        return {
+            "objective": self.objective.cpu(),
+            "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
+        }
 
-def unwrap(network: nn.Module) -> nn.Module:
-    """The network inside DataParallel."""
-    return network.module if isinstance(network, nn.DataParallel) else network
+    def load_own_state(self, state: Mapping) -> None:
+        self.objective.copy_(state["objective"])
+        for name, pool in self.pools.items():
+            pool.load_state_dict(state["pools"][name])

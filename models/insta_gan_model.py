@@ -8,10 +8,19 @@ from torch import Tensor, nn
 
 from data.scene import Scene
 from models.base_model import BaseModel
+from models.building import discriminator_keywords, generator_keywords
 from models.direction import Direction
 from models.losses import adversarial_loss, context_loss, set_l1_loss
 from models.networks import build_discriminator, build_generator
-from models.sequential import Group, Step, Translation, plan_groups, translate_in_groups
+from models.sequential import (
+    Part,
+    Step,
+    Translation,
+    divide_batch,
+    plan_groups,
+    translate_in_groups,
+)
+from util.distributed import rank
 from util.image_pool import ImagePool
 
 
@@ -63,21 +72,23 @@ class InstaGANModel(BaseModel):
         super().__init__(opt, device)
         self.real: dict[str, Scene] = {}
         self.reconstruction: dict[str, Scene] = {}
-        self.groups: list[Group] = []
-        self.annotated: dict[str, set[int]] = {}
-        self.networks = {
-            f"G_{x}": self.parallel(build_generator(**generator_keywords(opt))) for x in "AB"
-        }
+        self.present: dict[str, Tensor] = {}  # on the CPU
+        self.networks = {f"G_{x}": build_generator(**generator_keywords(opt)) for x in "AB"}
         if self.is_train:
             self.networks |= {
-                f"D_{x}": self.parallel(build_discriminator(**discriminator_keywords(opt)))
-                for x in "AB"
+                f"D_{x}": build_discriminator(**discriminator_keywords(opt)) for x in "AB"
             }
+        self.run = {
+            name: self.runnable(network, compiled=name.startswith("G"))
+            for name, network in self.networks.items()
+        }
+        if self.is_train:
             self.pools = {
-                f"fake_{x}": ImagePool(opt.pool_size, opt.seed + i) for i, x in enumerate("AB")
+                f"fake_{x}": ImagePool(opt.pool_size, opt.seed + 2 * rank() + i)
+                for i, x in enumerate("AB")
             }
             self.add_optimizer("G", opt.lr)
-            self.add_optimizer("D", opt.lr_D)
+            self.add_optimizer("D", opt.lr_D, some_idle=True)
         self.directions = {
             source: self._direction(source, target, target if opt.swap_networks else source)
             for source, target in ("AB", "BA")
@@ -88,20 +99,16 @@ class InstaGANModel(BaseModel):
         training = {}
         if self.is_train:
             training = {
-                "discriminator": self.networks[f"D_{letter}"],
+                "discriminator": self.run[f"D_{letter}"],
                 "pool": self.pools[f"fake_{target}"],
                 "content_weight": getattr(self.opt, f"lambda_{letter}"),
             }
-        generators = (self.networks[f"G_{letter}"], self.networks[f"G_{back}"])
+        generators = (self.run[f"G_{letter}"], self.run[f"G_{back}"])
         return Direction(source, target, letter, *generators, **training)
 
     def set_input(self, scenes: Mapping[str, Scene]) -> None:
         """Take a batch: one scene per domain to be translated, still on the CPU."""
-        present = {domain: scene.present for domain, scene in scenes.items()}
-        self.groups = plan_groups(present, self.opt.ins_max, self.opt.ins_per)
-        self.annotated = {
-            d: {i for i, row in enumerate(p.tolist()) if any(row)} for d, p in present.items()
-        }
+        self.present = {domain: scene.present for domain, scene in scenes.items()}
         self.real = {domain: scene.to(self.device).normalized() for domain, scene in scenes.items()}
 
     # ---- training
@@ -110,10 +117,22 @@ class InstaGANModel(BaseModel):
         self.losses = mean_by_name(list(self.train_groups()))
 
     def train_groups(self) -> Iterator[dict[str, Tensor]]:
-        """One step of both optimisers per group (section 2.3); yields each group's losses."""
-        for step in translate_in_groups(self.translate, self.real, self.groups):
-            losses = self.update_generators(step)
-            yield losses | self.update_discriminators(step)
+        """One step of both optimisers per group (section 2.3); yields each group's losses.
+
+        The parts of the batch take turns within each update, so that the activations of one of them
+        are held at a time.
+        """
+        sizes = {"ins_max": self.opt.ins_max, "ins_per": self.opt.ins_per}
+        parts = divide_batch(self.real, self.present, self.opt.accumulate, **sizes)
+        runs = [translate_in_groups(self.translate, part.scenes, part.groups) for part in parts]
+        for _ in parts[0].groups:
+            steps: list[Step] = []
+            with self.frozen("D_A", "D_B"):
+                turns = zip(parts, next_steps(runs, steps), strict=True)
+                losses = self.minimize("G", (self.generator_losses(*turn) for turn in turns))
+            self.observe(losses)
+            turns = zip(parts, steps, strict=True)
+            yield losses | self.minimize("D", (self.discriminator_losses(*turn) for turn in turns))
 
     def translate(self, sources: Mapping[str, Scene]) -> dict[str, Translation]:
         """Both directions of one group.
@@ -145,36 +164,27 @@ class InstaGANModel(BaseModel):
         if not given:
             return [None for _ in scenes]
         joined = Scene.cat(given)
-        with self.autocast():
-            image, masks = generator(joined.image, joined.masks, joined.present)
+        image, masks = generator(joined.image, joined.masks, joined.present)
         sizes = [len(scene) for scene in given]
-        images = iter(image.to(joined.image.dtype).split(sizes))
-        sets = iter(masks.to(joined.masks.dtype).split(sizes))
+        images, sets = iter(image.split(sizes)), iter(masks.split(sizes))
         return [
-            scene
-            and replace(scene, image=next(images), masks=next(sets)[:, : scene.masks.shape[1]])
+            replace(scene, image=next(images), masks=next(sets)[:, : scene.masks.shape[1]])
+            if scene is not None
+            else None
             for scene in scenes
         ]
 
-    def discriminate(self, discriminator: nn.Module, scene: Scene) -> Tensor:
-        """Patch scores [B, 1, h, w] of a scene."""
-        with self.autocast():
-            scores = discriminator(scene.image, scene.masks, scene.present)
-        return scores.to(scene.image.dtype)
+    def generator_losses(self, part: Part, step: Step) -> dict[str, Tensor]:
+        """The terms of Eq. 7, both directions, weights included."""
+        terms = {}
+        for domain in step.translations:
+            terms |= self.direction_losses(self.directions[domain], step)
+        return {name: term.sum() / part.divisor for name, term in terms.items()}
 
-    def update_generators(self, step: Step) -> dict[str, Tensor]:
-        """A step of both generators on Eq. 7; returns its terms, weights included."""
-        with self.frozen("D_A", "D_B"):
-            terms = {}
-            for domain in step.translations:
-                terms |= self.generator_losses(self.directions[domain], step)
-            self.observe(self.minimize("G", terms))
-        return {name: value.detach() for name, value in terms.items()}
-
-    def generator_losses(self, direction: Direction, step: Step) -> dict[str, Tensor]:
-        """Eq. 3-6 of one direction: sums over its active samples by the whole batch's size."""
+    def direction_losses(self, direction: Direction, step: Step) -> dict[str, Tensor]:
+        """Eq. 3-6 of one direction, for each of its active samples."""
         moved, slots = step.translations[direction.source], step.group.slots
-        scores = self.discriminate(direction.discriminator, step.samples[direction.source])
+        scores = judge(direction.discriminator, step.samples[direction.source])
         weight, idt, ctx = direction.content_weight, self.opt.lambda_idt, self.opt.lambda_ctx
         letter, back = direction.letter, self.directions[direction.target].letter
         terms = {
@@ -184,31 +194,31 @@ class InstaGANModel(BaseModel):
         }
         if moved.identity is not None:
             terms[f"idt_{back}"] = weight * idt * set_l1_loss(moved.identity, moved.source, slots)
-        return {name: term.sum() / self.batch_size for name, term in terms.items()}
+        return terms
 
-    def update_discriminators(self, step: Step) -> dict[str, Tensor]:
-        """A step of the discriminators on Eq. 3; one whose direction is finished takes none."""
-        terms = {
-            f"D_{self.directions[domain].letter}": self.discriminator_loss(
-                self.directions[domain], sample.detach(), step.group.active[domain]
-            )
-            for domain, sample in step.samples.items()
+    def discriminator_losses(self, part: Part, step: Step) -> dict[str, Tensor]:
+        """Eq. 3 of both discriminators; one whose direction is finished has none."""
+        directions = [self.directions[domain] for domain in step.samples]
+        return {
+            f"D_{direction.letter}": self.discriminator_loss(direction, part, step) / part.divisor
+            for direction in directions
         }
-        self.minimize("D", terms)
-        return {name: value.detach() for name, value in terms.items()}
 
-    def discriminator_loss(self, direction: Direction, fake: Scene, active: list[int]) -> Tensor:
-        """1/2 [(D(real) - 1)^2 + D(fake)^2] over the active pairs; reals carry their full set."""
-        pairs = [i for i in active if i in self.annotated[direction.target]]
-        judged = [(self.real[direction.target].select(pairs), True)] if pairs else []
+    def discriminator_loss(self, direction: Direction, part: Part, step: Step) -> Tensor:
+        """1/2 [(D(real) - 1)^2 + D(fake)^2], the sum over the active pairs.
+
+        Reals carry their full set; one without an instance is not judged.
+        """
+        active = step.group.active[direction.source]
+        pairs = [i for i in active if i in part.annotated[direction.target]]
+        judged = [(part.scenes[direction.target].select(pairs), True)]
+        fake = step.samples[direction.source].detach()
         judged += [(past, False) for past in self.exchange(direction.pool, fake)]
         losses = [
-            adversarial_loss(
-                self.discriminate(direction.discriminator, scene), real, self.opt.gan_mode
-            ).sum()
+            adversarial_loss(judge(direction.discriminator, scene), real, self.opt.gan_mode).sum()
             for scene, real in judged
         ]
-        return 0.5 * sum(losses) / self.batch_size
+        return 0.5 * sum(losses)
 
     def exchange(self, pool: ImagePool, fake: Scene) -> list[Scene]:
         """New fakes for those that the pool returns, joined by size of the picture."""
@@ -216,11 +226,7 @@ class InstaGANModel(BaseModel):
         by_size: dict[torch.Size, list[Scene]] = {}
         for past in pool.query(new):
             by_size.setdefault(past[0].shape, []).append(Scene(*past).to(self.device))
-        return [Scene.cat(scenes) for scenes in by_size.values()]
-
-    @property
-    def batch_size(self) -> int:
-        return len(next(iter(self.real.values())))
+        return [Scene.cat(scenes) for scenes in by_size.values()] or [fake]
 
     # ---- inference
 
@@ -236,7 +242,7 @@ class InstaGANModel(BaseModel):
 
     def infer(self, generator: nn.Module, scene: Scene, domain: str) -> Scene:
         """Sequential inference (Eq. 8); a picture without instances stays as it is."""
-        groups = [replace(group, active={domain: group.active[domain]}) for group in self.groups]
+        groups = plan_groups({domain: self.present[domain]}, self.opt.ins_max, self.opt.ins_per)
         canvases = {domain: scene}
         for step in translate_in_groups(
             lambda sources: {
@@ -265,37 +271,19 @@ class InstaGANModel(BaseModel):
         return {name: visuals[name] for name in self.visual_names if name in visuals}
 
 
-def generator_keywords(opt) -> dict:
-    """What `build_generator` takes, from the options."""
-    keywords = {
-        "name": opt.netG,
-        "image_channels": opt.input_nc,
-        "width": opt.ngf,
-        "n_blocks": opt.n_blocks,
-        "norm": opt.norm,
-        "dropout": opt.dropout,
-        "recompute": opt.checkpoint_activations,
-        "init": opt.init_type,
-        "gain": opt.init_gain,
-    }
-    return keywords | ({"slots": min(opt.ins_per, opt.ins_max)} if opt.netG == "basic" else {})
-
-
-def discriminator_keywords(opt) -> dict:
-    """What `build_discriminator` takes, from the options."""
-    keywords = {
-        "name": opt.netD,
-        "image_channels": opt.output_nc,
-        "width": opt.ndf,
-        "n_layers": opt.n_layers_D,
-        "norm": opt.norm,
-        "init": opt.init_D,
-        "gain": opt.init_gain,
-    }
-    return keywords | ({"slots": opt.ins_max} if opt.netD == "basic" else {})
-
-
 def mean_by_name(groups: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Each loss averaged over the groups that computed it."""
     names = {name for group in groups for name in group}
     return {n: torch.stack([group[n] for group in groups if n in group]).mean() for n in names}
+
+
+def next_steps(runs: list[Iterator[Step]], taken: list[Step]) -> Iterator[Step]:
+    """The next step of each run, made when it is asked for, and kept in `taken`."""
+    for run in runs:
+        taken.append(next(run))
+        yield taken[-1]
+
+
+def judge(discriminator: nn.Module, scene: Scene) -> Tensor:
+    """Patch scores [B, 1, h, w] of a scene."""
+    return discriminator(scene.image, scene.masks, scene.present)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from data.scene import Scene
+from util.distributed import sum_over_processes, world_size
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Group:
     """The instances start ... stop - 1 of every sample.
 
     active maps each source domain to the samples that have an instance among them. The others take
-    no part: their canvas stays, they have no loss.
+    no part: their canvas stays, they have no loss. A domain that is not there is finished.
     """
 
     start: int
@@ -27,22 +28,96 @@ class Group:
         return self.stop - self.start
 
 
-def plan_groups(present: Mapping[str, Tensor], ins_max: int, ins_per: int) -> list[Group]:
-    """Groups of `ins_per` instances, cut from `ins_max`, as long as any sample has one.
+def cut_groups(present: Mapping[str, Tensor], ins_max: int, ins_per: int) -> list[Group]:
+    """Groups of `ins_per` instances, cut from `ins_max`, whether any sample has one or not.
 
     present maps each source domain to its scene's [B, N]. It should lie on the CPU: the plan
     decides how many steps are taken, and asking a GPU would make it wait.
     """
-    groups = []
-    for start in range(0, ins_max, ins_per):
-        stop = min(start + ins_per, ins_max)
-        active = {
-            domain: [i for i, row in enumerate(rows[:, start:stop].tolist()) if any(row)]
-            for domain, rows in present.items()
-        }
-        if any(active.values()):
-            groups.append(Group(start, stop, active))
-    return groups
+    cuts = [(start, min(start + ins_per, ins_max)) for start in range(0, ins_max, ins_per)]
+    return [
+        Group(
+            start,
+            stop,
+            {
+                domain: [i for i, row in enumerate(rows[:, start:stop].tolist()) if any(row)]
+                for domain, rows in present.items()
+            },
+        )
+        for start, stop in cuts
+    ]
+
+
+def count_active(groups: Sequence[Group]) -> Tensor:
+    """How many samples are active, [groups, domains]."""
+    return torch.tensor([[len(samples) for samples in g.active.values()] for g in groups])
+
+
+def without_finished(groups: Sequence[Group], counts: Tensor) -> list[Group]:
+    """The groups and, within them, the domains in which `counts` has an active sample.
+
+    Counted over several parts of a batch or several processes, this keeps domains without a sample
+    in some: all take the same steps, a part without a sample with an empty batch.
+    """
+    kept = []
+    for group, row in zip(groups, counts.tolist(), strict=True):
+        active = {d: s for (d, s), count in zip(group.active.items(), row, strict=True) if count}
+        if active:
+            kept.append(replace(group, active=active))
+    return kept
+
+
+def plan_groups(present: Mapping[str, Tensor], ins_max: int, ins_per: int) -> list[Group]:
+    """The groups in which any sample has an instance."""
+    groups = cut_groups(present, ins_max, ins_per)
+    return without_finished(groups, count_active(groups))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the batch that is computed at once: all of it, without `--accumulate`.
+
+    scenes    keyed by domain
+    groups    those that any part in any process needs, the same number everywhere
+    annotated the samples of each domain that have an instance
+    divisor   what a sum over samples is divided by for the mean over the whole batch
+    """
+
+    scenes: Mapping[str, Scene]
+    groups: list[Group]
+    annotated: Mapping[str, set[int]]
+    divisor: float
+
+
+def divide_batch(
+    scenes: Mapping[str, Scene],
+    present: Mapping[str, Tensor],
+    pieces: int,
+    *,
+    ins_max: int,
+    ins_per: int,
+) -> list[Part]:
+    """The batch in `pieces` parts, in order; some are empty if there are fewer samples.
+
+    present is as in `cut_groups`. Several processes exchange here, on the CPU, which groups they
+    need and how many samples they have: a process divides by the mean of their batch sizes, and the
+    mean of the processes' gradients is that of one large batch.
+    """
+    size = len(next(iter(scenes.values())))
+    cuts = [range(size * i // pieces, size * (i + 1) // pieces) for i in range(pieces)]
+    rows = [{d: p[cut.start : cut.stop] for d, p in present.items()} for cut in cuts]
+    groups = [cut_groups(part, ins_max, ins_per) for part in rows]
+    counts = sum(count_active(plan) for plan in groups)
+    facts = sum_over_processes(torch.cat([counts.flatten(), torch.tensor([size])]))
+    return [
+        Part(
+            {domain: scene.select(cut) for domain, scene in scenes.items()},
+            without_finished(plan, facts[:-1].view_as(counts)),
+            {d: {i for i, row in enumerate(p.tolist()) if any(row)} for d, p in part.items()},
+            facts[-1].item() / world_size(),
+        )
+        for cut, plan, part in zip(cuts, groups, rows, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -83,18 +158,17 @@ def translate_in_groups(
 ) -> Iterator[Step]:
     """Translate `scenes`, keyed by domain, group after group.
 
-    `translate` gets the sources of all active domains at once. The caller may update the networks
-    between two steps: the canvases carry over and gradients do not.
+    `translate` gets the active samples of all unfinished domains at once. The caller may update the
+    networks between two steps: the canvases carry over and gradients do not.
     """
     canvases = dict(scenes)
     for group in groups:
-        active = {domain: samples for domain, samples in group.active.items() if samples}
-        drawn = {domain: canvases[domain].select(samples) for domain, samples in active.items()}
+        drawn = {d: canvases[d].select(samples) for d, samples in group.active.items()}
         translations = dict(
             translate({d: canvas.slots(group.start, group.stop) for d, canvas in drawn.items()})
         )
         samples = {d: add_finished(drawn[d], t.fake, group) for d, t in translations.items()}
-        canvases |= {d: advance(canvases[d], samples[d], active[d]) for d in samples}
+        canvases |= {d: advance(canvases[d], samples[d], group.active[d]) for d in samples}
         yield Step(group, translations, samples, dict(canvases))
 
 
@@ -114,7 +188,7 @@ def advance(canvas: Scene, sample: Scene, active: Sequence[int]) -> Scene:
     masks = torch.cat([sample.masks, canvas.select(active).masks[:, done:]], 1)
     if len(active) == len(canvas):
         return replace(canvas, image=sample.image, masks=masks)
-    index = torch.tensor(list(active)).to(masks.device, non_blocking=True)
+    index = torch.tensor(list(active), dtype=torch.long).to(masks.device, non_blocking=True)
     return replace(
         canvas,
         image=canvas.image.index_copy(0, index, sample.image),

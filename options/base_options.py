@@ -11,8 +11,10 @@ import torch
 import data
 import models
 from models.networks import DISCRIMINATORS, GENERATORS, NORMS, SCHEMES
+from options.device_options import add_device_arguments, device_problems
 from options.parser import OptionParser, SizePair
 from util.device import parse_gpu_ids
+from util.distributed import is_main
 from util.errors import UserError
 from util.files import write_text
 
@@ -81,15 +83,7 @@ class BaseOptions:
         self.add_data_arguments(parser.group("data"))
         self.add_network_arguments(parser.group("networks"))
         group = parser.group("device")
-        group.add_argument(
-            "--gpu_ids", default="auto", help="0 or 0,1,2; -1: CPU; auto: GPU 0 if there"
-        )
-        group.add_argument(
-            "--precision",
-            choices=("fp32", "bf16", "auto"),
-            default="fp32",
-            help="of the networks; losses stay in fp32; auto: the faster one, by a short probe",
-        )
+        add_device_arguments(group)
         group.add_argument(
             "--num_threads",
             "--nThreads",
@@ -225,9 +219,7 @@ class BaseOptions:
             yield f"--seed {opt.seed}: less than 2^63"
         if opt.init_gain <= 0:
             yield f"--init_gain {opt.init_gain}: must be positive"
-        if len(opt.gpu_ids) > 1 and opt.precision != "fp32":
-            # DataParallel's threads know that autocast is on, but not that it is bfloat16.
-            yield f"--precision {opt.precision} works on one GPU: give one, or --precision fp32"
+        yield from device_problems(opt)
         if opt.input_nc != opt.output_nc or opt.input_nc not in (1, 3):
             yield (
                 f"--input_nc {opt.input_nc} --output_nc {opt.output_nc}: "
@@ -272,6 +264,8 @@ class BaseOptions:
 
     def save(self, opt: argparse.Namespace) -> None:
         """Write opt.txt for people and options.json for `test.py` into the run's folder."""
+        if not is_main():
+            return
         folder = run_folder(opt)
         write_text(folder / "opt.txt", self.text(opt))
         versions = {"torch": str(torch.__version__)}

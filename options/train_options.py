@@ -14,6 +14,8 @@ POSITIVE = (
     "save_epoch_freq",
     "epoch_count",
     "lr_decay_iters",
+    "accumulate",
+    "dist_timeout",
 )
 
 
@@ -41,6 +43,12 @@ class TrainOptions(BaseOptions):
         group.add_argument("--epoch_count", type=int, default=1, help="number of the first epoch")
         self.add_optimization_arguments(parser.group("optimisation"))
         self.add_logging_arguments(parser.group("logs, pages and checkpoints"))
+        parser.group("device").add_argument(
+            "--dist_timeout",
+            type=int,
+            default=600,
+            help="seconds that processes started by torchrun wait for one another",
+        )
 
     def add_optimization_arguments(self, group) -> None:
         group.add_argument(
@@ -83,6 +91,14 @@ class TrainOptions(BaseOptions):
             action="store_true",
             help="keep few of the generators' activations and compute the others again: less "
             "memory, more time, the same numbers",
+        )
+        group.add_argument(
+            "--accumulate",
+            type=int,
+            default=1,
+            metavar="N",
+            help="compute each batch in N parts and add their gradients up: the memory of "
+            "batch_size / N, the numbers of batch_size",
         )
         group.add_argument(
             "--pool_size", type=int, default=50, help="past fakes kept for D, per direction"
@@ -135,6 +151,11 @@ class TrainOptions(BaseOptions):
                 yield f"--{flag} {getattr(opt, flag)}: must not be negative"
         if not 0 <= opt.beta1 < 1:
             yield f"--beta1 {opt.beta1}: at least 0 and less than 1"
+        if opt.accumulate > opt.batch_size >= 1:
+            yield (
+                f"--accumulate {opt.accumulate} parts need at least as many pictures: "
+                f"--batch_size {opt.batch_size} is less"
+            )
         if opt.checkpoint_activations and opt.norm == "batch":
             yield "--checkpoint_activations would count every batch twice: use --norm instance"
         if opt.lr_policy == "cosine" and opt.niter < 1:

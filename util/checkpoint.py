@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from util.distributed import gather, is_main, rank, world_size
 from util.errors import UserError
 from util.files import write_atomic
 from util.progress import Progress
@@ -28,11 +29,14 @@ class Checkpoints:
     # ---- saving
 
     def save(self, model, progress: Progress, *labels: str) -> None:
-        """Save the state, then the weights under each label."""
+        """Save the state, then the weights under each label; every process has to call it."""
+        processes = gather({"model": model.own_state(), "random": random_states()})
+        if not is_main():
+            return
         state = {
             "model": model.state_dict(),
             "progress": progress.state_dict(),
-            "random": random_states(),
+            "processes": processes,
             "torch": str(torch.__version__),
         }
         write_atomic(self.folder / STATE_FILE, lambda file: torch.save(state, file))
@@ -47,7 +51,7 @@ class Checkpoints:
 
     def set_aside(self) -> str:
         """Keep an earlier run's state under another name; returns a line to print, or ''."""
-        if not self.has_state():
+        if not (self.has_state() and is_main()):
             return ""
         old = self.folder / f"old_{STATE_FILE}"
         (self.folder / STATE_FILE).replace(old)
@@ -66,7 +70,9 @@ class Checkpoints:
             self.explain_mismatch(path, model, state["model"]["networks"])
             model.load_state_dict(state["model"])
             progress.load_state_dict(state["progress"])
-            set_random_states(state["random"])
+            if own := process_state(state["processes"]):
+                model.load_own_state(own["model"])
+                set_random_states(own["random"])
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise UserError(f"{path} does not fit this model ({first_line(error)})") from None
 
@@ -113,6 +119,17 @@ class Checkpoints:
 
     def weights_path(self, label: str, name: str) -> Path:
         return self.folder / f"{label}_net_{name}.pth"
+
+
+def process_state(states: list[dict]) -> dict | None:
+    """What this process had of its own; None, with a note, if there were more or fewer of them."""
+    if len(states) == world_size():
+        return states[rank()]
+    print(
+        f"note: the run had {len(states)} processes and now has {world_size()}: "
+        "pools of past fakes and random states start anew"
+    )
+    return None
 
 
 def load_file(path: Path) -> dict:

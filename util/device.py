@@ -4,14 +4,19 @@ import time
 
 import torch
 
+from util.distributed import from_main, local_rank, world_size
 from util.errors import UserError
 
 
 def parse_gpu_ids(text: str) -> list[int]:
-    """GPU numbers from `0`, `0,2`, `auto` (GPU 0 if there is one) or `-1` (none: the CPU)."""
+    """GPU numbers from `0`, `0,2`, `auto` (GPU 0 if there is one) or `-1` (none: the CPU).
+
+    Under torchrun every process takes one of them, `auto` being all.
+    """
     available = torch.cuda.device_count()
     if text == "auto":
-        return [0] if available else []
+        ids = list(range(available))
+        return own_gpu(ids, text) if ids else []
     try:
         ids = [int(part) for part in str(text).split(",") if part.strip()]
     except ValueError:
@@ -24,7 +29,17 @@ def parse_gpu_ids(text: str) -> list[int]:
             f"--gpu_ids {text}: there is no GPU {missing[0]}, PyTorch sees {available}; "
             "choose others, or --gpu_ids -1 for the CPU"
         )
-    return ids
+    return own_gpu(ids, text) if ids and world_size() > 1 else ids
+
+
+def own_gpu(ids: list[int], text: str) -> list[int]:
+    """The one that this process uses."""
+    if local_rank() >= len(ids):
+        raise UserError(
+            f"--gpu_ids {text}: torchrun started more processes here than there are GPUs to use, "
+            f"{len(ids)}: give it --nproc_per_node {len(ids)}"
+        )
+    return [ids[local_rank()]]
 
 
 def choose_device(gpu_ids: list[int]) -> torch.device:
@@ -37,10 +52,10 @@ def choose_device(gpu_ids: list[int]) -> torch.device:
 
 def describe_device(gpu_ids: list[int], precision: str) -> str:
     """One line for the console."""
-    if gpu_ids:
-        names = ", ".join(f"GPU {i} ({torch.cuda.get_device_name(i)})" for i in gpu_ids)
-        return f"device: {names}, {precision}"
-    return f"device: CPU, {torch.get_num_threads()} threads, {precision}"
+    names = ", ".join(f"GPU {i} ({torch.cuda.get_device_name(i)})" for i in gpu_ids)
+    here = names or f"CPU, {torch.get_num_threads()} threads"
+    several = f"{world_size()} processes, this one on " if world_size() > 1 else ""
+    return f"device: {several}{here}, {precision}"
 
 
 def faster_precision(device: torch.device, seconds: float = 0.5) -> str:
@@ -74,6 +89,8 @@ def prepare_device(opt) -> torch.device:
     if not opt.gpu_ids and opt.num_threads:
         torch.set_num_threads(max(1, torch.get_num_threads() - opt.num_threads))
     if opt.precision == "auto":
-        opt.precision = faster_precision(device)
+        opt.precision = from_main(faster_precision(device))
+    torch.backends.cudnn.allow_tf32 = opt.precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = opt.precision == "tf32"
     print(describe_device(opt.gpu_ids, opt.precision))
     return device

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from models.networks.padding import ReflectionPad
+from models.networks.precision import without_autocast
+
 NORMS = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d, "none": nn.Identity}
 
 
@@ -40,12 +43,12 @@ class ResnetBlock(nn.Module):
         super().__init__()
         bias = needs_bias(norm)
         self.conv_block = nn.Sequential(
-            nn.ReflectionPad2d(1),
+            ReflectionPad(1),
             nn.Conv2d(channels, channels, 3, bias=bias),
             NORMS[norm](channels),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             *([nn.Dropout(0.5)] if dropout else []),
-            nn.ReflectionPad2d(1),
+            ReflectionPad(1),
             nn.Conv2d(channels, channels, 3, bias=bias),
             NORMS[norm](channels),
         )
@@ -60,16 +63,16 @@ def resnet_encoder(
     """Encoder of CycleGAN's ResNet generator, [B, in, H, W] -> [B, 4 width, H/4, W/4]."""
     bias = needs_bias(norm)
     layers: list[nn.Module] = [
-        nn.ReflectionPad2d(3),
+        ReflectionPad(3),
         nn.Conv2d(in_channels, width, 7, bias=bias),
         NORMS[norm](width),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
     ]
     for scale in (1, 2):
         layers += [
             nn.Conv2d(scale * width, 2 * scale * width, 3, stride=2, padding=1, bias=bias),
             NORMS[norm](2 * scale * width),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         ]
     layers += [ResnetBlock(4 * width, norm, dropout) for _ in range(n_blocks)]
     return nn.Sequential(*layers)
@@ -91,9 +94,9 @@ def resnet_decoder(out_channels: int, width: int, *, norm: str) -> nn.Sequential
                 bias=bias,
             ),
             NORMS[norm](scale * width),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         ]
-    layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
+    layers += [ReflectionPad(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
     return nn.Sequential(*layers)
 
 
@@ -108,20 +111,23 @@ class PatchConv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, 4, stride=stride, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             weight = self.weight
         return self._conv_forward(x, weight, self.bias)
 
 
 def patch_features(in_channels: int, width: int, *, n_layers: int, norm: str) -> nn.Sequential:
     """Strided half of a PatchGAN, [B, in, H, W] -> [B, patch_width, H / 2^n, W / 2^n]."""
-    layers: list[nn.Module] = [PatchConv2d(in_channels, width, stride=2), nn.LeakyReLU(0.2)]
+    layers: list[nn.Module] = [
+        PatchConv2d(in_channels, width, stride=2),
+        nn.LeakyReLU(0.2, inplace=True),
+    ]
     for level in range(1, n_layers):
         channels = patch_width(width, level + 1)
         layers += [
             PatchConv2d(patch_width(width, level), channels, stride=2),
             NORMS[norm](channels),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
         ]
     return nn.Sequential(*layers)
 
@@ -136,6 +142,6 @@ def patch_classifier(channels: int, *, norm: str) -> nn.Sequential:
     return nn.Sequential(
         PatchConv2d(channels, 2 * channels, stride=1),
         NORMS[norm](2 * channels),
-        nn.LeakyReLU(0.2),
+        nn.LeakyReLU(0.2, inplace=True),
         PatchConv2d(2 * channels, 1, stride=1),
     )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from util.distributed import is_main
 from util.loggers.base import Logger, Loggers
 from util.loggers.console import Console
 from util.loggers.training_page import TrainingPage
@@ -14,7 +15,9 @@ __all__ = ["Console", "Logger", "Loggers", "TrainingPage", "VisdomLogger", "crea
 def create_loggers(
     opt, folder: Path, progress: Progress, epoch_images: int, epochs: int
 ) -> Loggers:
-    """The console, and whichever of page and dashboard the options ask for."""
+    """The console, and whichever of page and dashboard the options ask for; in process 0 alone."""
+    if not is_main():
+        return Loggers([])
     loggers: list[Logger] = [Console(folder, progress, epoch_images, epochs)]
     if not opt.no_html:
         loggers.append(TrainingPage(folder, opt.name, opt.update_html_freq, opt.display_winsize))

@@ -1,0 +1,43 @@
+"""Options that say where and how networks run."""
+
+import argparse
+from collections.abc import Iterator
+
+from models.networks.precision import PRECISIONS
+
+
+def add_device_arguments(group) -> None:
+    group.add_argument(
+        "--gpu_ids",
+        default="auto",
+        help="0 or 0,1,2, the batch split over them; -1: CPU; auto: GPU 0 if there, under "
+        "torchrun a GPU for each process",
+    )
+    group.add_argument(
+        "--precision",
+        choices=(*PRECISIONS, "auto"),
+        default="fp32",
+        help="of the networks; losses, spectral norm and optimisers stay in fp32; auto: fp32 or "
+        "bf16, whichever a short probe finds faster",
+    )
+    group.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the generators, once for each shape of a batch: minutes at the start",
+    )
+    group.add_argument(
+        "--channels_last",
+        action="store_true",
+        help="channels innermost in memory: benchmarks/train_step.py says whether it is faster",
+    )
+
+
+def device_problems(opt: argparse.Namespace) -> Iterator[str]:
+    """One line for each value that cannot work."""
+    if opt.precision == "tf32" and not opt.gpu_ids:
+        yield "--precision tf32 is a format of GPUs: on a CPU fp32 or bf16"
+    if opt.compile and len(opt.gpu_ids) > 1:
+        yield (
+            f"--compile works with one GPU per process, --gpu_ids {opt.gpu_ids} are several: "
+            "start as many processes with torchrun"
+        )

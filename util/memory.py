@@ -1,0 +1,56 @@
+"""Memory: how much a computation will take, and one line when there is not enough."""
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from util.errors import UserError
+
+
+class PeakBytes(TorchDispatchMode):
+    """Counts the bytes of all tensors that operations inside the block make and that still live.
+
+    `peak` is the most there were. With tensors on the device `meta` nothing is computed.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.now = self.peak = 0
+        self.storages: weakref.WeakSet = weakref.WeakSet()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self.count(tensor.untyped_storage())
+        return result
+
+    def count(self, storage: torch.UntypedStorage) -> None:
+        if storage in self.storages:
+            return
+        size = storage.nbytes()
+        self.storages.add(storage)
+        weakref.finalize(storage, self.released, size)
+        self.now += size
+        self.peak = max(self.peak, self.now)
+
+    def released(self, size: int) -> None:
+        self.now -= size
+
+
+@contextmanager
+def enough_memory(remedy: str) -> Iterator[None]:
+    """Turn a lack of memory, of a GPU or of the machine, into a UserError that ends in `remedy`."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        text = str(error)
+        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not known and "allocate memory" not in text and "not enough memory" not in text:
+            raise
+        where = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
+        raise UserError(f"out of memory on {where}: {remedy}") from None
