@@ -43,7 +43,7 @@ class BaseModel(ABC):
         self.device = device
         self.networks: dict[str, nn.Module] = {}
         self.optimizers: dict[str, Optimizer] = {}
-        self.totals: dict[str, nn.Module] = {}  # the loss of each optimiser
+        self.totals: dict[str, nn.Module] = {}  # sums of losses, by what they train
         self.schedules: dict[str, object] = {}
         self.scalers: dict[str, GradScaler] = {}
         self.pools: dict[str, ImagePool] = {}
@@ -91,20 +91,21 @@ class BaseModel(ABC):
         ids = self.opt.gpu_ids
         return nn.DataParallel(execution, ids) if len(ids) > 1 else execution
 
-    def add_optimizer(self, kind: str, lr: float, some_idle: bool = False) -> None:
+    def add_optimizer(self, kind: str, lr: float, apart: bool = False) -> None:
         """Adam over all networks named `kind`_…, and its learning rate's schedule.
 
-        some_idle says that a step may leave out one of them.
+        Networks that stand apart have one loss each, of their own name, and rest in a step without
+        it; the others share all losses.
         """
         networks = {name: net for name, net in self.networks.items() if name.startswith(kind)}
-        total = TotalLoss(networks)
-        self.totals[kind] = across_processes(total, some_idle)
-        self.optimizers[kind] = Adam(
-            total.parameters(),
-            lr=lr,
-            betas=(self.opt.beta1, 0.999),
-            fused=self.device.type != "meta",
+        groups = (
+            {name: {name: net} for name, net in networks.items()} if apart else {kind: networks}
         )
+        for name, some in groups.items():
+            self.totals[name] = across_processes(TotalLoss(some))
+        weights = [w for network in networks.values() for w in network.parameters()]
+        fused = self.device.type != "meta"
+        self.optimizers[kind] = Adam(weights, lr=lr, betas=(self.opt.beta1, 0.999), fused=fused)
         self.rates[kind] = lr
         self.schedules[kind] = build_schedule(self.optimizers[kind], self.opt)
         self.scalers[kind] = GradScaler(self.device.type, enabled=self.opt.precision == "fp16")
@@ -118,18 +119,29 @@ class BaseModel(ABC):
         backward pass of the one before, which releases its activations. Networks without a gradient
         stay as they are, their moments too.
         """
-        optimizer, total, scaler = self.optimizers[kind], self.totals[kind], self.scalers[kind]
+        optimizer, scaler = self.optimizers[kind], self.scalers[kind]
         optimizer.zero_grad(set_to_none=True)
         losses: dict[str, Tensor] = {}
         for number, terms in enumerate(parts, 1):
             last = number == self.opt.accumulate
-            with nullcontext() if last else keeping_gradients(total):
-                scaler.scale(total(terms)).backward()
+            for total, own in self.sums(kind, terms):
+                with nullcontext() if last else keeping_gradients(total):
+                    scaler.scale(total(own)).backward()
             for name, value in terms.items():
                 losses[name] = losses.get(name, 0) + value.detach()
         scaler.step(optimizer)
         scaler.update()
         return losses
+
+    def sums(
+        self, kind: str, terms: Mapping[str, Tensor]
+    ) -> Iterator[tuple[nn.Module, Mapping[str, Tensor]]]:
+        """What to go backward from: the sum of all losses, or each of networks that stand apart."""
+        if kind in self.totals:
+            yield self.totals[kind], terms
+            return
+        for name, loss in terms.items():
+            yield self.totals[name], {name: loss}
 
     def observe(self, losses: Mapping[str, Tensor]) -> None:
         """Count a value of what is minimised, the sum of the losses, for `--lr_policy plateau`."""

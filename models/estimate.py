@@ -27,15 +27,14 @@ def estimate(opt, sample: Mapping[str, Scene]) -> tuple[float, float]:
 
     sample has pictures of the run's size; every picture is taken to have `--ins_per` instances.
     """
-    size = -(-opt.batch_size // max(1, len(opt.gpu_ids)))
-    alone = {"gpu_ids": [], "compile": False, "pool_size": 0, "precision": "fp32"}
+    size = -(-opt.batch_size // (opt.accumulate * max(1, len(opt.gpu_ids))))
+    alone = {"gpu_ids": [], "compile": False, "pool_size": 0, "precision": "fp32", "accumulate": 1}
     twin = argparse.Namespace(**vars(opt) | alone)
-    twin.accumulate = min(opt.accumulate, size)
     slots = twin.ins_max = getattr(opt, "ins_per", 0)
     half = HALF.get(opt.precision)
     with torch.random.fork_rng([]), default_dtype(half or torch.float32), PeakBytes() as made:
         model = create_model(twin, META)
-        model.minimize = only_forward
+        model.minimize = Walk()
         model.set_input({domain: full(scene, slots, size) for domain, scene in sample.items()})
         model.optimize_parameters()
     weights = sum(w.numel() for net in model.networks.values() for w in net.parameters())
@@ -52,16 +51,26 @@ def megabytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
-def only_forward(kind: str, parts: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """`minimize` without what follows the losses: the activations are all there then."""
-    return {name: value.detach() for terms in parts for name, value in terms.items()}
+class Walk:
+    """`minimize` without what follows the losses, when all activations are there.
+
+    Only the first update is walked through: the generators', which holds the most.
+    """
+
+    def __init__(self):
+        self.done = False
+
+    def __call__(self, kind: str, parts: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        losses = {} if self.done else next(iter(parts))
+        self.done = True
+        return losses
 
 
 def full(scene: Scene, slots: int, size: int) -> Scene:
     """`size` times the first sample of a scene, with `slots` instances."""
-    one = scene.select([0]).padded(slots).slots(0, slots)
-    one = Scene(one.image, one.masks, torch.ones_like(one.present), one.names)
-    return Scene.cat([one] * size)
+    one = scene.select([0]).normalized().padded(slots).slots(0, slots)
+    image, masks = (tensor.to(torch.get_default_dtype()) for tensor in (one.image, one.masks))
+    return Scene.cat([Scene(image, masks, torch.ones_like(one.present), one.names)] * size)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,8 @@ class Execution(nn.Module):
         self.compiled = torch.compile(self.network.forward, dynamic=False)
 
     def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> Tensor | tuple[Tensor, ...]:
-        tensors = [image.contiguous(memory_format=self.layout), masks, present]
+        image = image.contiguous(memory_format=self.layout)
+        tensors = [image, masks.contiguous(), present.contiguous()]
         if self.half is None:
             return self.run(tensors)
         with torch.autocast(image.device.type, dtype=self.half):
@@ -48,16 +50,28 @@ class Execution(nn.Module):
         if self.compiled is None:
             return self.network(*tensors)
         try:
-            return self.compiled(*tensors)
+            return self.compiled(*(alike(tensor) for tensor in tensors))
         except torch._dynamo.exc.TorchDynamoException as error:
-            why = str(error).strip().split("\n")[0]
-            tqdm.write(f"note: --compile does not work here, on without it ({why})")
+            why = " ".join(str(error).split("\n")[:2])
+            tell_once(f"note: --compile does not work here, going on without it ({why})")
             self.compiled = None
             return self.network(*tensors)
 
 
+def alike(tensor: Tensor) -> Tensor:
+    """The tensor with a gradient, wanted or not: else both kinds would be compiled in training."""
+    if tensor.requires_grad or not torch.is_grad_enabled() or not tensor.is_floating_point():
+        return tensor
+    return tensor.detach().requires_grad_()
+
+
+@cache
+def tell_once(text: str) -> None:
+    tqdm.write(text)
+
+
 class TotalLoss(nn.Module):
-    """The sum of an optimiser's losses, as a function of all networks that it trains."""
+    """The sum of several losses, as a function of the networks that it trains."""
 
     def __init__(self, networks: Mapping[str, nn.Module]):
         super().__init__()
@@ -67,17 +81,16 @@ class TotalLoss(nn.Module):
         return sum(terms.values())
 
 
-def across_processes(total: TotalLoss, some_idle: bool) -> nn.Module:
+def across_processes(total: TotalLoss) -> nn.Module:
     """The loss whose backward pass leaves the mean gradient of all processes in every one.
 
-    DistributedDataParallel sees all networks of an optimiser as one module: so gradients are sent
-    in one order, whatever part of the networks a process used. Calling it just before the backward
-    pass also makes the spectral norms' vectors those of process 0. With `some_idle` a step may
-    leave out a network, in all processes alike: it gets no gradient.
+    DistributedDataParallel sees all networks of a loss as one module: so gradients are sent in one
+    order, whatever the graph of a process. Calling it just before the backward pass also makes the
+    vectors of spectral norms those of process 0.
     """
     if world_size() == 1 or next(total.parameters()).is_meta:
         return total
-    return DistributedDataParallel(total, find_unused_parameters=some_idle)
+    return DistributedDataParallel(total)
 
 
 def keeping_gradients(total: nn.Module) -> AbstractContextManager:

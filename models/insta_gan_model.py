@@ -88,7 +88,7 @@ class InstaGANModel(BaseModel):
                 for i, x in enumerate("AB")
             }
             self.add_optimizer("G", opt.lr)
-            self.add_optimizer("D", opt.lr_D, some_idle=True)
+            self.add_optimizer("D", opt.lr_D, apart=True)
         self.directions = {
             source: self._direction(source, target, target if opt.swap_networks else source)
             for source, target in ("AB", "BA")

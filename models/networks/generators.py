@@ -83,11 +83,12 @@ class StackedGenerator(nn.Module):
 def instance_rows(present: Tensor) -> Tensor:
     """Which of the B N masks to compute, [K]: on a CPU the present ones, at least one.
 
-    A GPU would have to be asked, and the step would wait for the answer: there all of them are, and
-    `present` keeps the absent ones out of every sum.
+    A GPU would have to be asked, and the step would wait for the answer; a compiled or exported
+    network cannot ask. There all of them are computed, and `present` keeps the absent ones out of
+    every sum.
     """
     everything = torch.arange(present.numel(), device=present.device)
-    if present.device.type != "cpu":
+    if present.device.type != "cpu" or torch.compiler.is_compiling():
         return everything
     return everything[present.flatten()] if present.any() else everything[:1]
 

@@ -1,0 +1,205 @@
+"""Several processes train as one would: same weights, no overlap, one clear line when one is lost."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import ROOT, TINY
+from data.loader import EpochSampler
+from options.train_options import TrainOptions
+from util.distributed import gather, is_main, local_rank, rank, sum_over_processes, world_size
+
+DOUBLE = f"""
+import sys, torch
+sys.path.insert(0, {str(ROOT)!r})
+torch.set_num_threads(1)
+torch.set_default_dtype(torch.float64)
+import train
+train.main(sys.argv[1:])
+"""
+COMMON = "--niter 1 --niter_decay 0 --no_html --no_mask keep --serial_batches --print_freq 4"
+
+
+def start(processes: int, folder: Path, dataroot: Path, words: str) -> list[subprocess.Popen]:
+    """`train.py` in float64 in so many processes, as torchrun would start them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", DOUBLE, "--dataroot", str(dataroot), *TINY, *words.split()]
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    return [
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | place | {"RANK": str(i), "LOCAL_RANK": str(i), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(processes)
+    ]
+
+
+def finish(started: list[subprocess.Popen]) -> list[str]:
+    """What they printed; all must end well."""
+    ended = [process.communicate(timeout=240) for process in started]
+    for process, (_, errors) in zip(started, ended, strict=True):
+        assert process.returncode == 0, errors
+    return [out for out, _ in ended]
+
+
+def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    return {
+        f"{path.stem}.{key}": value
+        for path in sorted((folder / "checkpoints" / name).glob("latest_net_*.pth"))
+        for key, value in torch.load(path).items()
+    }
+
+
+@pytest.fixture(scope="module")
+def twelve(shapes, tmp_path_factory) -> Path:
+    """Twelve pictures per domain; of A the process with rank 1 sees none with an instance at first,
+    and of B no process does in the last batch."""
+    root = tmp_path_factory.mktemp("twelve")
+    for domain in "AB":
+        pictures, masks = root / f"train{domain}", root / f"train{domain}_seg"
+        pictures.mkdir()
+        masks.mkdir()
+        sources = sorted((shapes / f"train{domain}").glob("*.png"))
+        for i in range(12):
+            source = sources[i % len(sources)]
+            shutil.copy(source, pictures / f"{i:02}.png")
+            if not (domain == "A" and i in (1, 3) or domain == "B" and i > 7):
+                for mask in (shapes / f"train{domain}_seg").glob(f"{source.stem}_*.png"):
+                    shutil.copy(mask, masks / f"{i:02}_{mask.stem.rpartition('_')[2]}.png")
+    return root
+
+
+@pytest.mark.parametrize(
+    "words,tolerance",
+    [
+        ("--ins_max 2 --pool_size 0", 1e-9),
+        # Twice the steps: Adam blows up the rounding of biases that a normalisation cancels.
+        ("--ins_max 3 --pool_size 0 --accumulate 2", 1e-8),
+    ],
+)
+def test_two_processes_train_as_one_with_the_large_batch(twelve, tmp_path, words, tolerance):
+    """Three batches, in float64; also where a process has no instance, and in several parts."""
+    words = f"{COMMON} {words}"
+    (alone,) = finish(start(1, tmp_path, twelve, f"--name one --batch_size 4 {words}"))
+    said, silent = finish(start(2, tmp_path, twelve, f"--name two --batch_size 2 {words}"))
+    assert silent == ""
+    losses = re.compile(r"D_A:.*")
+    assert losses.findall(said) == losses.findall(alone) and len(losses.findall(said)) == 3
+    one, two = weights(tmp_path, "one"), weights(tmp_path, "two")
+    assert one.keys() == two.keys() and one
+    for name, value in one.items():
+        assert value.dtype == torch.float64
+        assert torch.allclose(value, two[name], atol=tolerance, rtol=0), name
+
+
+def test_a_continued_run_of_two_processes_is_the_unbroken_one(twelve, tmp_path):
+    """Pools and random states of both are in the state file; another number of processes is told."""
+    words = f"--ins_max 2 --pool_size 3 --dropout --batch_size 2 --num_threads 1 {COMMON}"
+    finish(start(2, tmp_path, twelve, f"--name whole {words} --niter 2"))
+    finish(start(2, tmp_path, twelve, f"--name parts {words} --niter 1"))
+    finish(start(2, tmp_path, twelve, f"--name parts {words} --niter 2 --continue_train"))
+    whole, parts = weights(tmp_path, "whole"), weights(tmp_path, "parts")
+    assert all(torch.equal(value, parts[name]) for name, value in whole.items()) and whole
+    state = torch.load(tmp_path / "checkpoints/whole/state.pt")
+    first, second = (process["model"]["pools"]["fake_B"]["items"] for process in state["processes"])
+    assert not torch.equal(first[0][0], second[0][0])
+    (alone,) = finish(
+        start(1, tmp_path, twelve, f"--name parts {words} --niter 3 --continue_train")
+    )
+    assert "had 2 processes and now has 1" in alone
+
+
+@pytest.mark.parametrize(
+    "blow,word", [(signal.SIGKILL, "ended"), (signal.SIGSTOP, "has not answered for 6 s")]
+)
+def test_losing_a_process_ends_the_others_with_one_line(twelve, tmp_path, blow, word):
+    words = f"{COMMON} --niter 1000 --dist_timeout 6"
+    both = start(2, tmp_path, twelve, words)
+    try:
+        while "D_A:" not in both[0].stdout.readline():
+            assert both[0].poll() is None, both[0].stderr.read()
+        both[1].send_signal(blow)
+        _, errors = both[0].communicate(timeout=60)
+        assert both[0].returncode == 2
+        (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+        assert f"process 0 of 2 stops, for another one {word}" in line and "--continue" in line
+        assert "Traceback" not in errors
+    finally:
+        for process in both:
+            process.kill()
+
+
+def test_a_mistake_is_told_by_every_process_in_one_line(twelve, tmp_path):
+    both = start(2, tmp_path, twelve, "--batch_size 0")
+    for process in both:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert errors.startswith("error: --batch_size 0") and errors.count("\n") == 1
+
+
+def test_torchrun_starts_it(twelve, tmp_path):
+    """Also as the script for several GPUs calls it."""
+    words = f"{COMMON} --dataroot {twelve} --name several {' '.join(TINY)}"
+    environment = os.environ | {"PYTHON": sys.executable, "PROCESSES": "2"}
+    subprocess.run(
+        ["bash", str(ROOT / "scripts/train_multi_gpu.sh"), *words.split()],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        timeout=240,
+        capture_output=True,
+    )
+    assert weights(tmp_path, "several")
+
+
+def test_samplers_cut_one_order_without_overlap(monkeypatch):
+    """Together the processes have the batches of one, but for a rest that is too small for all."""
+    for length, kept in ((11, 11), (13, 12), (3, 3)):
+        monkeypatch.setenv("WORLD_SIZE", "1")
+        alone = list(EpochSampler(length, 6, seed=5, shuffle=True))
+        monkeypatch.setenv("WORLD_SIZE", "3")
+        shares = []
+        for own in range(3):
+            monkeypatch.setenv("RANK", str(own))
+            sampler = EpochSampler(length, 2, seed=5, shuffle=True)
+            shares.append(list(sampler))
+            assert len(sampler) == len(shares[-1]) == len(shares[0]) and sampler.stop == kept
+        for number, batches in enumerate(zip(*shares, strict=True)):
+            assert all(batches)
+            together = sorted(
+                (draw for batch in batches for draw in batch), key=lambda d: d.position
+            )
+            assert together == alone[number]
+
+
+def test_a_process_alone_exchanges_nothing(monkeypatch):
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    values = torch.tensor([1.0, 2.0])
+    assert sum_over_processes(values) is values and gather(3) == [3]
+    assert (rank(), local_rank(), world_size(), is_main()) == (0, 0, 1, True)
+
+
+def test_every_process_takes_a_gpu_of_its_own(monkeypatch, shapes):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    parse = lambda words: TrainOptions().parse(["--dataroot", str(shapes), *words.split()]).gpu_ids  # noqa: E731
+    assert parse("--gpu_ids 0,1") == [0, 1] and parse("") == [0]
+    for name, value in {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert parse("") == [1] and parse("--gpu_ids 2,3") == [3] and parse("--gpu_ids -1") == []
+    with pytest.raises(Exception, match="--gpu_ids 0: torchrun started more processes"):
+        parse("--gpu_ids 0")
