@@ -7,18 +7,21 @@ from pathlib import Path
 import torch
 
 from data import create_dataset
+from data.loader import batches_of_one_size
 from data.scene import Scene
 from data.transforms import pad_scene
 from metrics import shapes
 from models import create_model
-from models.networks.official import infer_generator
+from models.building import fit_to_weights
 from options.base_options import run_folder
 from options.test_options import TestOptions
 from util.checkpoint import Checkpoints
 from util.device import prepare_device
-from util.errors import UserError, command
+from util.errors import command
+from util.memory import enough_memory
 from util.results import Results
 
+LESS_MEMORY = "lower --batch_size or --ins_per, or try --precision bf16"
 DOMAINS = {"AtoB": "A", "BtoA": "B", "both": "AB"}
 
 
@@ -47,12 +50,14 @@ def main(argv: list[str] | None = None) -> None:
     for letter, scenes in domains.items():
         target = "B" if letter == "A" else "A"
         count = min(len(scenes), opt.num_test or len(scenes))
-        for start in range(0, count, opt.batch_size):
-            batch = Scene.cat([scenes[i] for i in range(start, min(start + opt.batch_size, count))])
-            fake, visuals = translate(model, batch, letter, target)
-            results.add(batch, fake, visuals, target)
+        done = 0
+        for places, batch in batches_of_one_size(scenes, count, opt.batch_size):
+            with enough_memory(LESS_MEMORY):
+                fake, visuals = translate(model, batch, letter, target)
+            results.add(places, batch, fake, visuals, target)
             scores.add(batch, fake, letter)
-            results.report(letter, start + len(batch), count, len(scenes))
+            done += len(batch)
+            results.report(letter, done, count, len(scenes))
     results.write(scores)
 
 
@@ -66,22 +71,6 @@ def translate(model, batch: Scene, source: str, target: str) -> tuple[Scene, dic
     model.set_input({source: pad_scene(batch)})
     visuals = model.get_current_visuals()
     return model.fake[target].map(cut), {name: cut(picture) for name, picture in visuals.items()}
-
-
-def fit_to_weights(opt, checkpoints: Checkpoints) -> None:
-    """Read width, depth and kind from the weights, where no options were saved with them."""
-    try:
-        found = infer_generator(checkpoints.weights(opt.label, "G_A"))
-    except (KeyError, ValueError, AttributeError):
-        path = checkpoints.weights_path(opt.label, "G_A")
-        raise UserError(f"{path} does not hold a generator's weights") from None
-    chosen = {name: value for name, value in found.items() if name not in opt.typed}
-    for name, value in chosen.items():
-        setattr(opt, name, value)
-    print(
-        "no options saved with these weights; read from them: "
-        + ", ".join(f"{name} {value}" for name, value in chosen.items())
-    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Batches in an order that depends on nothing but the seed and the epoch."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from data.base_dataset import BaseDataset, Draw, generator_for
 from data.scene import Scene
 from util.distributed import rank, world_size
 from util.errors import UserError
+
+WAITING = 64  # pictures that are kept until others of their size come
 
 
 class EpochSampler(Sampler):
@@ -82,6 +84,29 @@ class SceneLoader:
             if isinstance(batch, UserError):
                 raise batch
             yield batch.open() if isinstance(batch, Parcel) else batch
+
+
+def batches_of_one_size(
+    scenes: Sequence[Scene], count: int, batch_size: int
+) -> Iterator[tuple[list[int], Scene]]:
+    """The first `count` scenes in batches of up to `batch_size`, with their places in the sequence.
+
+    A picture waits for others of its size, but never so many that more than WAITING do.
+    """
+    waiting: dict[torch.Size, list[int]] = {}
+    read: dict[int, Scene] = {}
+    for place in range(count):
+        read[place] = scenes[place]
+        size = read[place].image.shape
+        waiting.setdefault(size, []).append(place)
+        if len(waiting[size]) < batch_size:
+            if len(read) <= WAITING:
+                continue
+            size = max(waiting, key=lambda size: len(waiting[size]))
+        places = waiting.pop(size)
+        yield places, Scene.cat([read.pop(i) for i in places])
+    for places in waiting.values():
+        yield places, Scene.cat([read.pop(i) for i in places])
 
 
 class Guarded(torch.utils.data.Dataset):

@@ -1,5 +1,9 @@
 """What networks are built from, out of the options."""
 
+from models.networks.official import infer_generator
+from util.checkpoint import Checkpoints
+from util.errors import UserError
+
 
 def generator_keywords(opt) -> dict:
     """What `build_generator` takes."""
@@ -29,3 +33,19 @@ def discriminator_keywords(opt) -> dict:
         "gain": opt.init_gain,
     }
     return keywords | ({"slots": opt.ins_max} if opt.netD == "basic" else {})
+
+
+def fit_to_weights(opt, checkpoints: Checkpoints) -> None:
+    """Read width, depth and kind from the weights, where no options were saved with them."""
+    try:
+        found = infer_generator(checkpoints.weights(opt.label, "G_A"))
+    except (KeyError, ValueError, AttributeError):
+        path = checkpoints.weights_path(opt.label, "G_A")
+        raise UserError(f"{path} does not hold a generator's weights") from None
+    chosen = {name: value for name, value in found.items() if name not in opt.typed}
+    for name, value in chosen.items():
+        setattr(opt, name, value)
+    print(
+        "no options saved with these weights; read from them: "
+        + ", ".join(f"{name} {value}" for name, value in chosen.items())
+    )

@@ -78,8 +78,6 @@ class TestOptions(BaseOptions):
             yield f"--num_test {opt.num_test}: at least 1"
         if opt.aspect_ratio <= 0:
             yield f"--aspect_ratio {opt.aspect_ratio}: must be positive"
-        if opt.batch_size > 1 and (opt.keep_size or opt.resize_or_crop in ("scale_width", "none")):
-            yield f"--batch_size {opt.batch_size}: pictures of different sizes go one by one"
 
 
 def existing_phase(opt: argparse.Namespace) -> str:

@@ -14,6 +14,7 @@ from PIL import Image
 import test as test_command
 import train
 from conftest import ROOT, SHARED, TINY, one_line_error
+from models.insta_gan_model import InstaGANModel
 
 SHORT = "--name r --niter 1 --niter_decay 0"
 VISUALS = [f"{r}_{k}" for k in ("img", "seg") for r in ("real_A", "fake_B", "rec_A")]
@@ -116,6 +117,34 @@ def test_own_size_is_kept_and_the_head_of_the_list_taken(trained, tmp_path):
     assert Image.open(images / "2_fake_B_img.png").size == (64, 32)
 
 
+def test_pictures_of_one_size_share_a_batch(trained, tmp_path, monkeypatch):
+    """Sizes mixed, results and their order on the page as one by one."""
+    root = tmp_path / "mixed"
+    sizes = [(40, 32), (32, 32), (40, 32), (32, 32), (48, 48), (40, 32), (30, 34)]
+    for i, (height, width) in enumerate(sizes):
+        for folder, mode in (("testA", "RGB"), ("testA_seg", "L")):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            name = f"{i}.png" if mode == "RGB" else f"{i}_0.png"
+            picture = Image.new(mode, (width, height))
+            picture.paste((40 * i, 90, 200) if mode == "RGB" else 255, (i, 5, i + 20, 25))
+            picture.save(root / folder / name)
+    seen, infer = [], InstaGANModel.test
+    monkeypatch.setattr(
+        InstaGANModel, "test", lambda self: (seen.append(len(self.real["A"])), infer(self))
+    )
+    pages = []
+    for batch in (1, 2):
+        trained(test_command.main, f"--name r --direction AtoB --keep_size --batch_size {batch} --results_dir r{batch}", dataroot=root)  # fmt: skip
+        pages.append(Path(f"r{batch}/r/test_latest/index.html").read_text())
+    assert seen == [1] * 7 + [2, 2, 1, 1, 1]
+    order = [re.findall(r"<h2>(\d), A to B", page) for page in pages]
+    assert order[0] == order[1] == [str(i) for i in range(7)]
+    for one in sorted(Path("r1/r/test_latest/images").glob("*.png")):
+        other = Image.open(Path("r2/r/test_latest/images") / one.name)
+        difference = np.asarray(Image.open(one), int) - np.asarray(other, int)
+        assert np.abs(difference).max() <= 1, one.name
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -140,6 +169,8 @@ def test_own_size_is_kept_and_the_head_of_the_list_taken(trained, tmp_path):
         "--no_mask error",
         "--precision bf16",
         "--precision auto",
+        "--precision fp16 --channels_last",
+        "--batch_size 3 --accumulate 2 --checkpoint_activations",
         "--direction BtoA",
         "--lr_policy linear",
         "--lr_policy step",

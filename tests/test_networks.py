@@ -164,7 +164,9 @@ def test_spectral_norm_is_one_and_stays_in_full_precision():
     assert seen == [torch.float32]
 
 
-@pytest.mark.parametrize("words", [{}, {"dropout": True}, {"name": "basic", "slots": 3}])
+@pytest.mark.parametrize(
+    "words", [{}, {"dropout": True}, {"name": "basic", "slots": 3}, {"n_blocks": 1, "width": 8}]
+)
 def test_recomputed_activations_give_the_same_gradients_from_fewer_tensors(words):
     """To the bit, dropout included; what autograd keeps is less than half."""
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,13 +24,23 @@ class Results:
     def __init__(self, folder: Path, opt):
         self.folder = folder
         self.opt = opt
-        self.sections: list[tuple[str, dict[str, str], str]] = []
+        self.sections: dict[tuple[str, int], tuple[str, dict[str, str], str]] = {}
         self.natural_width = 0
         self.bar: tqdm | None = None
         (folder / "images").mkdir(parents=True, exist_ok=True)
 
-    def add(self, real: "Scene", fake: "Scene", visuals: Mapping[str, Tensor], target: str) -> None:
-        """Write one batch: every visual and every translated instance's mask."""
+    def add(
+        self,
+        places: Sequence[int],
+        real: "Scene",
+        fake: "Scene",
+        visuals: Mapping[str, Tensor],
+        target: str,
+    ) -> None:
+        """Write one batch: every visual and every translated instance's mask.
+
+        places are those of its pictures on the page, among the ones with this target.
+        """
         for i, name in enumerate(real.names):
             files = {}
             for visual, batch in visuals.items():
@@ -42,7 +52,8 @@ class Results:
                 save_png(to_pixels(mask), path)
             count = len(real.numbers[i])
             title = f"{name}, {'A to B' if target == 'B' else 'B to A'}"
-            self.sections.append((title, files, f"{count} instance{'s' * (count != 1)}"))
+            note = f"{count} instance{'s' * (count != 1)}"
+            self.sections[target, places[i]] = title, files, note
             self.natural_width = max(self.natural_width, real.image.shape[-1])
 
     def report(self, letter: str, done: int, count: int, available: int) -> None:
@@ -75,7 +86,8 @@ class Results:
             header, rows = table(summary, scores.intervals())
             page.add_table(header, rows)
             print(aligned([header, *rows]))
-        for name, files, note in self.sections:
+        in_order = sorted(self.sections, key=lambda of: ("BA".index(of[0]), of[1]))
+        for name, files, note in (self.sections[key] for key in in_order):
             page.add_section(name, rows_of(list(files), files), note, self.natural_width)
         page.write(self.folder / "index.html")
         print(f"page: {(self.folder / 'index.html').resolve()}")

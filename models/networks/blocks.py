@@ -46,7 +46,7 @@ class ResnetBlock(nn.Module):
             ReflectionPad(1),
             nn.Conv2d(channels, channels, 3, bias=bias),
             NORMS[norm](channels),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
             *([nn.Dropout(0.5)] if dropout else []),
             ReflectionPad(1),
             nn.Conv2d(channels, channels, 3, bias=bias),
@@ -66,13 +66,13 @@ def resnet_encoder(
         ReflectionPad(3),
         nn.Conv2d(in_channels, width, 7, bias=bias),
         NORMS[norm](width),
-        nn.ReLU(inplace=True),
+        nn.ReLU(),
     ]
     for scale in (1, 2):
         layers += [
             nn.Conv2d(scale * width, 2 * scale * width, 3, stride=2, padding=1, bias=bias),
             NORMS[norm](2 * scale * width),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
         ]
     layers += [ResnetBlock(4 * width, norm, dropout) for _ in range(n_blocks)]
     return nn.Sequential(*layers)
@@ -94,7 +94,7 @@ def resnet_decoder(out_channels: int, width: int, *, norm: str) -> nn.Sequential
                 bias=bias,
             ),
             NORMS[norm](scale * width),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
         ]
     layers += [ReflectionPad(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
     return nn.Sequential(*layers)
@@ -118,16 +118,13 @@ class PatchConv2d(nn.Conv2d):
 
 def patch_features(in_channels: int, width: int, *, n_layers: int, norm: str) -> nn.Sequential:
     """Strided half of a PatchGAN, [B, in, H, W] -> [B, patch_width, H / 2^n, W / 2^n]."""
-    layers: list[nn.Module] = [
-        PatchConv2d(in_channels, width, stride=2),
-        nn.LeakyReLU(0.2, inplace=True),
-    ]
+    layers: list[nn.Module] = [PatchConv2d(in_channels, width, stride=2), nn.LeakyReLU(0.2)]
     for level in range(1, n_layers):
         channels = patch_width(width, level + 1)
         layers += [
             PatchConv2d(patch_width(width, level), channels, stride=2),
             NORMS[norm](channels),
-            nn.LeakyReLU(0.2, inplace=True),
+            nn.LeakyReLU(0.2),
         ]
     return nn.Sequential(*layers)
 
@@ -142,6 +139,6 @@ def patch_classifier(channels: int, *, norm: str) -> nn.Sequential:
     return nn.Sequential(
         PatchConv2d(channels, 2 * channels, stride=1),
         NORMS[norm](2 * channels),
-        nn.LeakyReLU(0.2, inplace=True),
+        nn.LeakyReLU(0.2),
         PatchConv2d(2 * channels, 1, stride=1),
     )

@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Export a trained generator for other programs: `python scripts/export.py --name shapes`.
+
+Writes `exported/NAME_AtoB.onnx` and `exported/NAME_AtoB.pt2` (torch.export), each one call of the
+generator on one picture of any height and width that are multiples of 4, and checks them:
+
+    image   [1, 3, H, W] and masks [1, N, H, W] in [-1, 1], present [1, N] bool
+    -> translated_image [1, 3, H, W], translated_masks [1, N, H, W]; an absent mask comes out as -1
+
+More than N instances are translated group after group: the translated image is the next image.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from models.building import fit_to_weights, generator_keywords
+from models.networks import build_generator
+from models.networks.official import from_official
+from options.base_options import run_folder
+from options.test_options import TestOptions
+from util.checkpoint import Checkpoints
+from util.command_line import OneLineParser
+from util.errors import UserError, command
+from util.files import write_atomic
+from util.results import aligned
+
+TOLERANCE = 1e-4
+TRACED = (40, 48)  # the size that is traced; others are checked
+SMALLEST, LARGEST = 24, 4096
+OTHERS = ((64, 64), (36, 56))
+Inputs = tuple[Tensor, Tensor, Tensor]
+
+
+@command
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    opt, checkpoints = options(args)
+    network = load_generator(opt, checkpoints, args.direction)
+    masks = min(opt.ins_per, opt.ins_max) if args.masks is None else args.masks
+    if opt.netG == "basic" and masks != network.slots:
+        raise UserError(f"--masks {masks}: this --netG basic takes {network.slots} masks")
+    program = traced(network, masks)
+    rows = [["file", *(f"{h}x{w}" for h, w in OTHERS), "an absent mask"]]
+    for kind in args.format:
+        path = args.output / f"{opt.name}_{args.direction}{SUFFIXES[kind]}"
+        run = WRITERS[kind](program, path)
+        differences = [largest_difference(run, network, masks, *case) for case in cases()]
+        rows.append([str(path), *(f"{value:.1e}" for value in differences)])
+        if not max(differences) <= TOLERANCE:
+            path.unlink()
+            raise UserError(f"{path} differs from PyTorch by {max(differences):.1e}: not kept")
+    print(f"largest difference to PyTorch (at most {TOLERANCE:.0e} is kept)\n{aligned(rows)}")
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--name", required=True, help="name of the run")
+    parser.add_argument("--checkpoints_dir", default="./checkpoints", help="where runs are kept")
+    parser.add_argument("--epoch", default="latest", help="which saved weights (default: latest)")
+    parser.add_argument(
+        "--direction", choices=("AtoB", "BtoA"), default="AtoB", help="which generator"
+    )
+    parser.add_argument("--masks", type=int, help="masks per call (default: the run's --ins_per)")
+    parser.add_argument(
+        "--format", choices=SUFFIXES, nargs="+", default=list(SUFFIXES), help="default: both"
+    )
+    parser.add_argument("--output", type=Path, default=Path("exported"), help="folder to write to")
+    args = parser.parse_args(argv)
+    if args.masks is not None and args.masks < 1:
+        raise UserError(f"--masks {args.masks}: at least 1")
+    return args
+
+
+def options(args: argparse.Namespace) -> tuple[argparse.Namespace, Checkpoints]:
+    """The run's options, as `test.py` would have them."""
+    words = ["--dataroot", ".", "--gpu_ids", "-1", "--phase", "none", "--name", args.name]
+    words += ["--checkpoints_dir", args.checkpoints_dir, "--epoch", args.epoch]
+    opt = TestOptions().parse(words)
+    checkpoints = Checkpoints(run_folder(opt))
+    if not opt.has_saved_options:
+        fit_to_weights(opt, checkpoints)
+    return opt, checkpoints
+
+
+def load_generator(opt, checkpoints: Checkpoints, direction: str) -> nn.Module:
+    """The direction's generator, in evaluation mode."""
+    letter = direction[0] if not opt.swap_networks else direction[-1]
+    network = build_generator(**generator_keywords(opt))
+    weights = checkpoints.weights(opt.label, f"G_{letter}")
+    network.load_state_dict(from_official(weights, network))
+    return network.eval().requires_grad_(False)
+
+
+def example(masks: int, height: int, width: int, absent: bool = False) -> Inputs:
+    """A random picture with `masks` masks, of which the last may be absent."""
+    generator = torch.Generator().manual_seed(height + width)
+    image = torch.rand(1, 3, height, width, generator=generator) * 2 - 1
+    sets = torch.where(torch.rand(1, masks, height, width, generator=generator) > 0.5, 1.0, -1.0)
+    present = torch.ones(1, masks, dtype=torch.bool)
+    present[0, -1] = not absent
+    return image, sets, present
+
+
+def traced(network: nn.Module, masks: int) -> ExportedProgram:
+    """The network as a graph whose height and width are free."""
+    height, width = (
+        4 * Dim(name, min=SMALLEST // 4, max=LARGEST // 4) for name in ("height_4", "width_4")
+    )
+    free = {2: height, 3: width}
+    return torch.export.export(network, example(masks, *TRACED), dynamic_shapes=(free, free, None))
+
+
+def write_program(program: ExportedProgram, path: Path) -> Callable:
+    """Write a torch.export program; returns what runs the file."""
+    write_atomic(path, lambda file: torch.export.save(program, file))
+    return torch.export.load(path).module()
+
+
+def write_onnx(program: ExportedProgram, path: Path) -> Callable:
+    """Write an ONNX model; returns what runs the file in onnxruntime."""
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401, torch.onnx needs it
+    except ImportError as error:
+        raise UserError(
+            f"--format onnx needs {error.name}: pip install -r requirements-export.txt, "
+            "or give --format torch"
+        ) from None
+    names = ["translated_image", "translated_masks"]
+    model = torch.onnx.export(program, dynamo=True, output_names=names, verbose=False)
+    write_atomic(path, lambda file: file.write(model.model_proto.SerializeToString()))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def run(*inputs: Tensor) -> list[Tensor]:
+        named = zip(session.get_inputs(), inputs, strict=True)
+        found = session.run(names, {given.name: value.numpy() for given, value in named})
+        return [torch.from_numpy(value) for value in found]
+
+    return run
+
+
+SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
+WRITERS = {"onnx": write_onnx, "torch": write_program}
+
+
+def cases() -> list[tuple[int, int, bool]]:
+    """Height and width, and whether a mask is absent."""
+    return [(*size, False) for size in OTHERS] + [(*OTHERS[-1], True)]
+
+
+def largest_difference(run: Callable, network: nn.Module, masks: int, *case) -> float:
+    """Between the exported file and the network, over all pixels of image and masks."""
+    inputs = example(masks, *case)
+    pairs = zip(run(*inputs), network(*inputs), strict=True)
+    return max((ours - theirs).abs().max().item() for ours, theirs in pairs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Exported generators agree with PyTorch at sizes that were not traced, and with absent masks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import train
+from conftest import one_line_error
+from scripts import export
+
+TOLERANCE = 1e-4
+
+
+@pytest.fixture
+def trained(run):
+    run(train.main, "--name r --niter 1 --niter_decay 0 --no_html --init_gain 0.3")
+
+
+def agree(found, expected) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert one.shape == other.shape
+        assert (torch.as_tensor(one) - other).abs().max() < TOLERANCE
+
+
+def test_onnx_and_program_agree_with_pytorch(trained, capsys):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    export.main(["--name", "r", "--masks", "3", "--output", "out"])
+    table = capsys.readouterr().out
+    assert "out/r_AtoB.onnx" in table and "out/r_AtoB.pt2" in table
+    opt, checkpoints = export.options(export.parse(["--name", "r"]))
+    network = export.load_generator(opt, checkpoints, "AtoB")
+    other = export.load_generator(opt, checkpoints, "BtoA")
+    program = torch.export.load("out/r_AtoB.pt2").module()
+    session = onnxruntime.InferenceSession("out/r_AtoB.onnx", providers=["CPUExecutionProvider"])
+    for height, width, absent in ((24, 64, False), (52, 28, True), (40, 48, False)):
+        inputs = export.example(3, height, width, absent)
+        expected = network(*inputs)
+        assert not torch.allclose(expected[0], other(*inputs)[0], atol=1e-2)
+        agree(program(*inputs), expected)
+        named = dict(zip(("image", "masks", "present"), map(np.asarray, inputs), strict=True))
+        agree(session.run(["translated_image", "translated_masks"], named), expected)
+        assert not absent or (expected[1][0, -1] == -1).all()
+
+
+def test_stacked_generators_and_other_directions(run, capsys):
+    run(train.main, "--name r --niter 1 --niter_decay 0 --no_html --netG basic --direction BtoA")
+    export.main(["--name", "r", "--format", "torch", "--direction", "BtoA"])
+    assert [path.name for path in Path("exported").iterdir()] == ["r_BtoA.pt2"]
+    with pytest.raises(SystemExit) as stop:
+        export.main(["--name", "r", "--masks", "3"])
+    assert stop.value.code == 2
+    one_line_error(capsys, "--masks 3", "2 masks")
+
+
+def test_what_does_not_agree_is_not_kept(trained, monkeypatch, capsys):
+    monkeypatch.setattr(export, "largest_difference", lambda *_: float("nan"))
+    with pytest.raises(SystemExit) as stop:
+        export.main(["--name", "r", "--format", "torch"])
+    assert stop.value.code == 2 and not list(Path("exported").iterdir())
+    one_line_error(capsys, "r_AtoB.pt2", "differs")
+
+
+def test_what_is_missing_is_named(run, monkeypatch, capsys):
+    for words, said in (
+        (["--name", "nothing"], "nothing/latest_net_G_A.pth"),
+        (["--name", "r", "--masks", "0"], "--masks 0"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            export.main(words)
+        assert stop.value.code == 2
+        one_line_error(capsys, said)
+    run(train.main, "--name r --niter 1 --niter_decay 0 --no_html")
+    capsys.readouterr()
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    with pytest.raises(SystemExit):
+        export.main(["--name", "r", "--format", "onnx"])
+    one_line_error(capsys, "requirements-export.txt")
