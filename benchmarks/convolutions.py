@@ -121,3 +121,11 @@ def alone(call: Convolution, dtype, device: torch.device, layout: torch.memory_f
 
     run()
     return statistics.median(timed(run, device) for _ in range(FLOOR_RUNS))
+
+
+def matrix_flops(dtype: torch.dtype, device: torch.device) -> float:
+    """Additions and multiplications per second in a product of large matrices."""
+    size = 8192 if device.type == "cuda" else 1024
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    a @ b
+    return 2 * size**3 / statistics.median(timed(lambda: a @ b, device) for _ in range(5))

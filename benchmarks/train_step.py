@@ -3,12 +3,15 @@
 
     python benchmarks/train_step.py                                   # the paper's configuration
     python benchmarks/train_step.py --size 64 --ngf 16 --batch_size 1 4 --precision fp32 bf16
+    python benchmarks/train_step.py --instances 32 --steps 0          # peak memory alone
 
 A step is one batch: all its groups, each with an update of the generators and one of the
 discriminators. The floor is the same convolutions, forward and backward with the gradients that the
 step needs of each, in the same precision, one after the other in the faster memory format of two;
-it is measured in the same process right after the steps. Every configuration has a process of its
-own, whose peak memory is counted from before the first step, without a pool of past fakes.
+it is measured in the same process right after the steps. "of matrices" is the share of the speed at
+which large matrices alone are multiplied in that precision. Every configuration has a process of its
+own, whose peak memory is counted from before the first step, without a pool of past fakes; beside it
+stands what train.py says at its start, which has the weights in it.
 """
 
 import argparse
@@ -26,9 +29,11 @@ from torch.profiler import ProfilerActivity, profile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.convolutions import floor_seconds, recorded_convolutions, timed
+from benchmarks.convolutions import floor_seconds, matrix_flops, recorded_convolutions, timed
 from data.scene import Scene
 from models import create_model
+from models.estimate import estimate
+from models.networks.precision import HALF, PRECISIONS
 from options.train_options import TrainOptions
 from util.command_line import OneLineParser
 from util.device import prepare_device
@@ -36,7 +41,8 @@ from util.errors import UserError, command
 from util.files import write_text
 from util.results import aligned
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+SWITCHES = ("--checkpoint_activations", "--channels_last", "--compile")
+DTYPES = {name: HALF.get(name, torch.float32) for name in PRECISIONS}
 
 
 @command
@@ -54,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         f"{found[0]['device']}; {args.size}x{args.size}, ngf {args.ngf}, ndf {args.ndf}, ", end=""
     )
     print(f"{args.instances} instances, {args.ins_per} per group; median of {args.steps} steps\n")
-    print(aligned([HEADER, *map(row, found)]))
+    print(aligned(table(found)))
     if args.json:
         write_text(args.json, json.dumps(found, indent=1) + "\n")
 
@@ -73,18 +79,23 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--precision", choices=DTYPES, nargs="+", default=["fp32"], help="one or several"
     )
-    parser.add_argument("--steps", type=int, default=3, help="steps to time, after one to warm up")
-    parser.add_argument("--gpu_ids", default="auto", help="as in train.py; -1: CPU")
     parser.add_argument(
-        "--checkpoint_activations", action="store_true", help="as in train.py: less memory"
+        "--steps",
+        type=int,
+        default=3,
+        help="steps to time, after one to warm up; 0: no time, peak memory alone",
     )
+    parser.add_argument("--gpu_ids", default="auto", help="as in train.py; -1: CPU")
+    for flag in SWITCHES:
+        parser.add_argument(flag, action="store_true", help="as in train.py")
+    parser.add_argument("--accumulate", type=int, default=1, help="as in train.py")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     args.ndf = args.ndf or args.ngf
-    for flag in ("instances", "ins_per", "steps"):
-        if getattr(args, flag) < 1:
-            raise UserError(f"--{flag} {getattr(args, flag)}: at least 1")
+    for flag, least in (("instances", 1), ("ins_per", 1), ("steps", 0)):
+        if getattr(args, flag) < least:
+            raise UserError(f"--{flag} {getattr(args, flag)}: at least {least}")
     return args
 
 
@@ -114,21 +125,37 @@ def measure(args: argparse.Namespace, batch: int, precision: str) -> dict:
 
     before = memory(device)
     step()  # to warm up
+    figures = {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu(),
+        "precision": precision,
+        "batch_size": batch,
+        "peak_megabytes": memory(device, peak=True) - before,
+        "estimated_megabytes": estimate(opt, scenes)[0] / 1e6,
+    }
+    return figures | (speed(args, model, step, batch, precision) if args.steps else {})
+
+
+def cpu() -> str:
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def speed(
+    args: argparse.Namespace, model, step: Callable[[], None], batch: int, precision: str
+) -> dict:
+    """Seconds of a step and of its convolutions alone, and what follows from them."""
+    device = model.device
     seconds = statistics.median(timed(step, device) for _ in range(args.steps))
-    peak = memory(device, peak=True) - before
     share = convolution_share(step, device)
-    for network in model.networks.values():
-        network.recompute = False  # what is computed twice is not twice in the floor
+    for run in model.run.values():
+        execution = getattr(run, "module", run)  # inside DataParallel
+        execution.compiled = None  # hooks see the layers of networks that are not compiled
+        execution.network.recompute = False  # what is computed twice is not twice in the floor
     with recorded_convolutions(model.networks.values()) as calls:
         step()
     floor = sum(n * floor_seconds(call, DTYPES[precision], device) for call, n in calls.items())
     flops = sum(n * call.flops for call, n in calls.items())
-    on_gpu = device.type == "cuda"
-    cpu = f"CPU, {torch.get_num_threads()} threads"
+    matrices = matrix_flops(DTYPES[precision], device)
     return {
-        "device": torch.cuda.get_device_name(device) if on_gpu else cpu,
-        "precision": precision,
-        "batch_size": batch,
         "seconds_per_step": seconds,
         "pictures_per_second": batch / seconds,
         "floor_seconds": floor,
@@ -136,7 +163,7 @@ def measure(args: argparse.Namespace, batch: int, precision: str) -> dict:
         "convolution_share": share,
         "teraflop_per_step": flops / 1e12,
         "teraflop_per_second": flops / seconds / 1e12,
-        "peak_megabytes": peak,
+        "share_of_matrix_peak": flops / seconds / matrices,
     }
 
 
@@ -155,9 +182,10 @@ def options(args: argparse.Namespace, batch: int, precision: str):
         "gpu_ids": args.gpu_ids,
         "num_threads": 0,
         "pool_size": 0,
+        "accumulate": args.accumulate,
     }
     typed = [word for name, value in words.items() for word in (f"--{name}", str(value))]
-    return TrainOptions().parse(typed + ["--checkpoint_activations"] * args.checkpoint_activations)
+    return TrainOptions().parse(typed + [flag for flag in SWITCHES if getattr(args, flag[2:])])
 
 
 def random_scenes(batch: int, args: argparse.Namespace, seed: int) -> Scene:
@@ -197,25 +225,27 @@ def convolution_share(step: Callable[[], None], device: torch.device) -> float:
 
 # ---- report
 
-HEADER = [
-    *("precision", "batch", "s/step", "pictures/s", "floor, s", "step/floor", "in convolutions"),
-    *("TFLOP/step", "TFLOP/s", "peak, MB"),
-]
+COLUMNS = {
+    "precision": ("precision", "{}"),
+    "batch": ("batch_size", "{}"),
+    "s/step": ("seconds_per_step", "{:.3g}"),
+    "pictures/s": ("pictures_per_second", "{:.3g}"),
+    "floor, s": ("floor_seconds", "{:.3g}"),
+    "step/floor": ("step_over_floor", "{:.2f}"),
+    "in convolutions": ("convolution_share", "{:.0%}"),
+    "TFLOP/step": ("teraflop_per_step", "{:.3g}"),
+    "TFLOP/s": ("teraflop_per_second", "{:.3g}"),
+    "of matrices": ("share_of_matrix_peak", "{:.0%}"),
+    "peak, MB": ("peak_megabytes", "{:.0f}"),
+    "told at start": ("estimated_megabytes", "{:.0f}"),
+}
 
 
-def row(found: dict) -> list[str]:
-    return [
-        found["precision"],
-        str(found["batch_size"]),
-        f"{found['seconds_per_step']:.3g}",
-        f"{found['pictures_per_second']:.3g}",
-        f"{found['floor_seconds']:.3g}",
-        f"{found['step_over_floor']:.2f}",
-        f"{100 * found['convolution_share']:.0f} %",
-        f"{found['teraflop_per_step']:.3g}",
-        f"{found['teraflop_per_second']:.3g}",
-        f"{found['peak_megabytes']:.0f}",
-    ]
+def table(found: list[dict]) -> list[list[str]]:
+    """Header and rows, of the figures that were measured."""
+    columns = {title: of for title, of in COLUMNS.items() if of[0] in found[0]}
+    rows = [[form.format(figures[key]) for key, form in columns.values()] for figures in found]
+    return [list(columns), *rows]
 
 
 if __name__ == "__main__":
