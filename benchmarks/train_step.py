@@ -8,10 +8,10 @@
 A step is one batch: all its groups, each with an update of the generators and one of the
 discriminators. The floor is the same convolutions, forward and backward with the gradients that the
 step needs of each, in the same precision, one after the other in the faster memory format of two;
-it is measured in the same process right after the steps. "of matrices" is the share of the speed at
-which large matrices alone are multiplied in that precision. Every configuration has a process of its
-own, whose peak memory is counted from before the first step, without a pool of past fakes; beside it
-stands what train.py says at its start, which has the weights in it.
+it is measured in the same process right after the steps. "of matrices" is the share of the speed
+at which large matrices alone are multiplied in that precision. Every configuration has a process of
+its own, whose peak memory is counted from before the first step, without a pool of past fakes;
+beside it stands what train.py says at its start, which has the weights in it.
 """
 
 import argparse

@@ -61,7 +61,7 @@ def test_reading_is_measured(tmp_path, capsys):
     assert "of the bare loop" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("module,flag", [(train_step, "--steps"), (data_loading, "--rounds")])
+@pytest.mark.parametrize("module,flag", [(train_step, "--instances"), (data_loading, "--rounds")])
 def test_mistakes_are_one_line(module, flag, capsys):
     with pytest.raises(SystemExit) as stop:
         module.main([flag, "0"])
