@@ -28,6 +28,12 @@ DOMAINS = {"AtoB": "A", "BtoA": "B", "both": "AB"}
 @command
 def main(argv: list[str] | None = None) -> None:
     opt = TestOptions().parse(argv)
+    with enough_memory(LESS_MEMORY):
+        test(opt)
+
+
+def test(opt) -> None:
+    """Translate what the options ask for."""
     checkpoints = Checkpoints(run_folder(opt))
     if not opt.has_saved_options:
         fit_to_weights(opt, checkpoints)
@@ -52,8 +58,7 @@ def main(argv: list[str] | None = None) -> None:
         count = min(len(scenes), opt.num_test or len(scenes))
         done = 0
         for places, batch in batches_of_one_size(scenes, count, opt.batch_size):
-            with enough_memory(LESS_MEMORY):
-                fake, visuals = translate(model, batch, letter, target)
+            fake, visuals = translate(model, batch, letter, target)
             results.add(places, batch, fake, visuals, target)
             scores.add(batch, fake, letter)
             done += len(batch)

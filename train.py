@@ -29,65 +29,66 @@ LESS_MEMORY = (
 def main(argv: list[str] | None = None) -> None:
     quiet_unless_main()
     opt = (options := TrainOptions()).parse(argv)
-    with connected(opt.dist_timeout), enough_memory(LESS_MEMORY):
-        train(opt, options)
-
-
-def train(opt, options: TrainOptions) -> None:
-    device = prepare_device(opt)
-    torch.manual_seed(opt.seed)
-
     dataset = create_dataset(opt)
     loader = SceneLoader(dataset, opt)
-    model = create_model(opt, device)
-    torch.manual_seed(opt.seed + rank())  # the same weights in every process, not the same dropout
-    checkpoints = Checkpoints(run_folder(opt))
-    progress = Progress(epoch=opt.epoch_count)
-    print(model.setup(checkpoints, progress))
-    epochs = opt.niter + opt.niter_decay
-    print(plan(opt, model, len(loader), epochs))
-    print(memory_line(opt, loader.first()))
-    if opt.dry_run:
-        print(f"read all files: {dataset.check()}\ndry run: no step taken, nothing written")
-        return
-    if opt.continue_train:  # write a whole state again, should a save have been cut short
-        checkpoints.save(model, progress, "latest")
-    elif earlier := checkpoints.set_aside():
-        print(earlier)
-    if progress.epoch > epochs:
-        print(f"nothing left to do: the run has had its {epochs} epochs, raise --niter to go on")
-        return
+    with connected(opt.dist_timeout), enough_memory(LESS_MEMORY):
+        device = prepare_device(opt)
+        torch.manual_seed(opt.seed)
+        model = create_model(opt, device)
+        torch.manual_seed(opt.seed + rank())  # the same weights in every process, other dropout
+        checkpoints = Checkpoints(run_folder(opt))
+        progress = Progress(epoch=opt.epoch_count)
+        print(model.setup(checkpoints, progress))
+        epochs = opt.niter + opt.niter_decay
+        print(plan(opt, model, len(loader), epochs))
+        print(memory_line(opt, loader.first()))
+        if opt.dry_run:
+            print(f"read all files: {dataset.check()}\ndry run: no step taken, nothing written")
+            return
+        if opt.continue_train:  # write a whole state again, should a save have been cut short
+            checkpoints.save(model, progress, "latest")
+        elif earlier := checkpoints.set_aside():
+            print(earlier)
+        if progress.epoch > epochs:
+            print(f"nothing left to do: the run has had its {epochs} epochs, raise --niter")
+            return
 
-    options.save(opt)
-    timer = StepTimer()
-    with create_loggers(opt, run_folder(opt), progress, len(loader), epochs) as loggers:
-        while progress.epoch <= epochs:
-            for batch in loader.epoch(progress.epoch, skip=progress.images):
-                timer.data_ready()
-                model.set_input(batch)
-                model.optimize_parameters()
-                progress.advance(loader.batch_after(progress.images))
-                timer.step_done(progress.step)
-
-                loggers.step(progress)
-                if progress.due(opt.print_freq):
-                    report(loggers, progress, model, timer)
-                loggers.pictures(progress, model.get_current_visuals)
-                if progress.due(opt.save_latest_freq):
-                    label = f"iter_{progress.total}" if opt.save_by_iter else "latest"
-                    checkpoints.save(model, progress, label)
-                timer.forget()
-
-            finished, last = progress.epoch, progress.epoch == epochs
-            if last:
-                if model.losses and not progress.due(opt.print_freq):
-                    report(loggers, progress, model, timer)
-                loggers.pictures(progress, model.get_current_visuals, last=True)
-            progress.end_epoch()
-            model.update_learning_rate()
-            if last or finished % opt.save_epoch_freq == 0:
-                checkpoints.save(model, progress, "latest", str(finished))
+        options.save(opt)
+        with create_loggers(opt, run_folder(opt), progress, len(loader), epochs) as loggers:
+            train(opt, loader, model, checkpoints, progress, loggers)
     print(f"done: {epochs} epochs, saved in {run_folder(opt)}")
+
+
+def train(opt, loader, model, checkpoints: Checkpoints, progress: Progress, loggers) -> None:
+    """All epochs that are left, with what is to be logged, shown and saved on the way."""
+    timer = StepTimer()
+    epochs = opt.niter + opt.niter_decay
+    while progress.epoch <= epochs:
+        for batch in loader.epoch(progress.epoch, skip=progress.images):
+            timer.data_ready()
+            model.set_input(batch)
+            model.optimize_parameters()
+            progress.advance(loader.batch_after(progress.images))
+            timer.step_done(progress.step)
+
+            loggers.step(progress)
+            if progress.due(opt.print_freq):
+                report(loggers, progress, model, timer)
+            loggers.pictures(progress, model.get_current_visuals)
+            if progress.due(opt.save_latest_freq):
+                label = f"iter_{progress.total}" if opt.save_by_iter else "latest"
+                checkpoints.save(model, progress, label)
+            timer.forget()
+
+        finished, last = progress.epoch, progress.epoch == epochs
+        if last:
+            if model.losses and not progress.due(opt.print_freq):
+                report(loggers, progress, model, timer)
+            loggers.pictures(progress, model.get_current_visuals, last=True)
+        progress.end_epoch()
+        model.update_learning_rate()
+        if last or finished % opt.save_epoch_freq == 0:
+            checkpoints.save(model, progress, "latest", str(finished))
 
 
 def report(loggers, progress: Progress, model, timer: StepTimer) -> None:

@@ -37,8 +37,10 @@ from models.networks.precision import HALF, PRECISIONS
 from options.train_options import TrainOptions
 from util.command_line import OneLineParser
 from util.device import prepare_device
+from util.distributed import world_size
 from util.errors import UserError, command
 from util.files import write_text
+from util.memory import enough_memory
 from util.results import aligned
 
 SWITCHES = ("--checkpoint_activations", "--channels_last", "--compile")
@@ -49,17 +51,21 @@ DTYPES = {name: HALF.get(name, torch.float32) for name in PRECISIONS}
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     if args.alone:
-        print(json.dumps(measure(args, args.batch_size[0], args.precision[0])))
+        with enough_memory("lower --batch_size, --size or --ngf"):
+            print(json.dumps(measure(args, args.batch_size[0], args.precision[0])))
         return
     found = [
         in_own_process(argv if argv is not None else sys.argv[1:], batch, precision)
         for precision in args.precision
         for batch in args.batch_size
     ]
+    if not (found := [figures for figures in found if figures]):
+        raise SystemExit(2)
     print(
         f"{found[0]['device']}; {args.size}x{args.size}, ngf {args.ngf}, ndf {args.ndf}, ", end=""
     )
-    print(f"{args.instances} instances, {args.ins_per} per group; median of {args.steps} steps\n")
+    timed_steps = f"; median of {args.steps} steps" if args.steps else ""
+    print(f"{args.instances} instances, {args.ins_per} per group{timed_steps}\n")
     print(aligned(table(found)))
     if args.json:
         write_text(args.json, json.dumps(found, indent=1) + "\n")
@@ -93,9 +99,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     args.ndf = args.ndf or args.ngf
-    for flag, least in (("instances", 1), ("ins_per", 1), ("steps", 0)):
-        if getattr(args, flag) < least:
-            raise UserError(f"--{flag} {getattr(args, flag)}: at least {least}")
+    least = {"instances": 1, "ins_per": 1, "steps": 0, "ngf": 1, "ndf": 1, "size": 24}
+    for flag, value in least.items():
+        if getattr(args, flag) < value:
+            raise UserError(f"--{flag} {getattr(args, flag)}: at least {value}")
+    if args.size % 4:
+        raise UserError(f"--size {args.size}: must be a multiple of 4")
+    if world_size() > 1:
+        raise UserError("this runs in one process: start it with python, not torchrun")
     return args
 
 
@@ -107,7 +118,8 @@ def in_own_process(words: list[str], batch: int, precision: str) -> dict:
         [sys.executable, __file__, *typed], env=quiet, stdout=subprocess.PIPE, text=True
     )
     if done.returncode:
-        raise SystemExit(done.returncode)
+        print(f"note: --batch_size {batch} --precision {precision} failed", file=sys.stderr)
+        return {}
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -146,8 +158,8 @@ def speed(
     device = model.device
     seconds = statistics.median(timed(step, device) for _ in range(args.steps))
     share = convolution_share(step, device)
-    for run in model.run.values():
-        execution = getattr(run, "module", run)  # inside DataParallel
+    for wrapped in model.executions.values():
+        execution = getattr(wrapped, "module", wrapped)  # inside DataParallel
         execution.compiled = None  # hooks see the layers of networks that are not compiled
         execution.network.recompute = False  # what is computed twice is not twice in the floor
     with recorded_convolutions(model.networks.values()) as calls:

@@ -30,8 +30,12 @@ class EpochSampler(Sampler):
         self.shuffle = shuffle
         self.epoch = 1
         self.skip = 0
-        rest = length % self.batch_size
-        self.stop = length - (rest if rest < world_size() else 0)
+
+    @property
+    def stop(self) -> int:
+        """Where the epoch ends: at its length, or before a rest that is too small."""
+        rest = (self.length - self.skip) % self.batch_size
+        return self.length - (rest if rest < world_size() else 0)
 
     def __len__(self) -> int:
         return -(-(self.stop - self.skip) // self.batch_size)
@@ -51,9 +55,11 @@ class SceneLoader:
 
     def __init__(self, dataset: BaseDataset, opt):
         self.sampler = EpochSampler(len(dataset), opt.batch_size, opt.seed, not opt.serial_batches)
-        if len(self) == 0:
+        self.pictures = self.sampler.stop
+        if self.pictures == 0:
             raise UserError(
-                f"{opt.dataroot}: {len(dataset)} pictures are too few for {world_size()} processes"
+                f"{opt.dataroot} has fewer pictures ({len(dataset)}) than there are processes "
+                f"({world_size()}): start {len(dataset)} at most"
             )
         self.loader = DataLoader(
             Guarded(dataset),
@@ -67,7 +73,7 @@ class SceneLoader:
 
     def __len__(self) -> int:
         """Pictures per domain in an epoch, of all processes together."""
-        return self.sampler.stop
+        return self.pictures
 
     def first(self) -> dict[str, Scene]:
         """The epoch's first sample, to see its sizes."""
@@ -75,7 +81,7 @@ class SceneLoader:
 
     def batch_after(self, done: int) -> int:
         """Pictures in the batch that follows `done` others of an epoch, in all processes."""
-        return min(self.sampler.batch_size, len(self) - done)
+        return min(self.sampler.batch_size, self.sampler.stop - done)
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[dict[str, Scene]]:
         """This process's batches of epoch `number`, without the first `skip` pictures."""
@@ -100,7 +106,7 @@ def batches_of_one_size(
         size = read[place].image.shape
         waiting.setdefault(size, []).append(place)
         if len(waiting[size]) < batch_size:
-            if len(read) <= WAITING:
+            if len(read) <= max(WAITING, batch_size):
                 continue
             size = max(waiting, key=lambda size: len(waiting[size]))
         places = waiting.pop(size)

@@ -87,7 +87,7 @@ class BaseModel(ABC):
         network.to(device=self.device, memory_format=layout)
         execution = Execution(network, self.opt.precision, layout)
         if compiled and self.opt.compile:
-            execution.compile_network()
+            execution.compile_network(self.is_train)
         ids = self.opt.gpu_ids
         return nn.DataParallel(execution, ids) if len(ids) > 1 else execution
 
@@ -283,4 +283,4 @@ class BaseModel(ABC):
     def load_own_state(self, state: Mapping) -> None:
         self.objective.copy_(state["objective"])
         for name, pool in self.pools.items():
-            pool.load_state_dict(state["pools"][name])
+            pool.load_state_dict(state["pools"][name], self.device)

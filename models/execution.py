@@ -12,7 +12,7 @@ from tqdm import tqdm
 from models.networks.precision import HALF
 from util.distributed import world_size
 
-COMPILED_SHAPES = 64  # more shapes of a batch than this are run without being compiled
+COMPILED_SHAPES = 256  # of both generators' batches; further ones run without being compiled
 
 
 class Execution(nn.Module):
@@ -27,35 +27,43 @@ class Execution(nn.Module):
         self.half = HALF.get(precision)
         self.layout = layout
         self.compiled: Callable | None = None
+        self.compiled_for_training = False
 
-    def compile_network(self) -> None:
-        """From now on run a compiled version, one for each shape of the batch that comes along."""
+    def compile_network(self, training: bool) -> None:
+        """From now on run a compiled version, one for each shape of the batch that comes along.
+
+        In training it computes gradients; a look at the results now and then is not worth others.
+        """
         import torch._dynamo  # takes a second: not for those who do without
 
         torch._dynamo.config.cache_size_limit = COMPILED_SHAPES
         self.compiled = torch.compile(self.network.forward, dynamic=False)
+        self.compiled_for_training = training
 
-    def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def forward(
+        self, image: Tensor, masks: Tensor, present: Tensor, *more
+    ) -> Tensor | tuple[Tensor, ...]:
         image = image.contiguous(memory_format=self.layout)
-        tensors = [image, masks.contiguous(), present.contiguous()]
+        inputs = [image, masks.contiguous(), present.contiguous(), *more]
         if self.half is None:
-            return self.run(tensors)
+            return self.run(inputs)
         with torch.autocast(image.device.type, dtype=self.half):
-            result = self.run(tensors)
+            result = self.run(inputs)
         if isinstance(result, Tensor):
             return result.to(image.dtype)
         return tuple(tensor.to(image.dtype) for tensor in result)
 
-    def run(self, tensors: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
-        if self.compiled is None:
-            return self.network(*tensors)
+    def run(self, inputs: list) -> Tensor | tuple[Tensor, ...]:
+        looking = self.compiled_for_training and not torch.is_grad_enabled()
+        if self.compiled is None or looking:
+            return self.network(*inputs)
         try:
-            return self.compiled(*(alike(tensor) for tensor in tensors))
+            return self.compiled(*(alike(tensor) for tensor in inputs))
         except torch._dynamo.exc.TorchDynamoException as error:
             why = " ".join(str(error).split("\n")[:2])
             tell_once(f"note: --compile does not work here, going on without it ({why})")
             self.compiled = None
-            return self.network(*tensors)
+            return self.network(*inputs)
 
 
 def alike(tensor: Tensor) -> Tensor:
@@ -85,8 +93,8 @@ def across_processes(total: TotalLoss) -> nn.Module:
     """The loss whose backward pass leaves the mean gradient of all processes in every one.
 
     DistributedDataParallel sees all networks of a loss as one module: so gradients are sent in one
-    order, whatever the graph of a process. Calling it just before the backward pass also makes the
-    vectors of spectral norms those of process 0.
+    order, whatever the graph of a process. It also keeps the vectors of spectral norms those of
+    process 0.
     """
     if world_size() == 1 or next(total.parameters()).is_meta:
         return total

@@ -78,7 +78,7 @@ class InstaGANModel(BaseModel):
             self.networks |= {
                 f"D_{x}": build_discriminator(**discriminator_keywords(opt)) for x in "AB"
             }
-        self.run = {
+        self.executions = {
             name: self.runnable(network, compiled=name.startswith("G"))
             for name, network in self.networks.items()
         }
@@ -99,11 +99,11 @@ class InstaGANModel(BaseModel):
         training = {}
         if self.is_train:
             training = {
-                "discriminator": self.run[f"D_{letter}"],
+                "discriminator": self.executions[f"D_{letter}"],
                 "pool": self.pools[f"fake_{target}"],
                 "content_weight": getattr(self.opt, f"lambda_{letter}"),
             }
-        generators = (self.run[f"G_{letter}"], self.run[f"G_{back}"])
+        generators = (self.executions[f"G_{letter}"], self.executions[f"G_{back}"])
         return Direction(source, target, letter, *generators, **training)
 
     def set_input(self, scenes: Mapping[str, Scene]) -> None:
@@ -184,7 +184,8 @@ class InstaGANModel(BaseModel):
     def direction_losses(self, direction: Direction, step: Step) -> dict[str, Tensor]:
         """Eq. 3-6 of one direction, for each of its active samples."""
         moved, slots = step.translations[direction.source], step.group.slots
-        scores = judge(direction.discriminator, step.samples[direction.source])
+        sample = step.samples[direction.source]
+        scores = judge(direction.discriminator, sample, settled=step.group.start)
         weight, idt, ctx = direction.content_weight, self.opt.lambda_idt, self.opt.lambda_ctx
         letter, back = direction.letter, self.directions[direction.target].letter
         terms = {
@@ -284,6 +285,6 @@ def next_steps(runs: list[Iterator[Step]], taken: list[Step]) -> Iterator[Step]:
         yield taken[-1]
 
 
-def judge(discriminator: nn.Module, scene: Scene) -> Tensor:
-    """Patch scores [B, 1, h, w] of a scene."""
-    return discriminator(scene.image, scene.masks, scene.present)
+def judge(discriminator: nn.Module, scene: Scene, settled: int = 0) -> Tensor:
+    """Patch scores [B, 1, h, w] of a scene whose first `settled` masks need no gradient."""
+    return discriminator(scene.image, scene.masks, scene.present, settled)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from options.base_options import OPTIONS_FILE, BaseOptions, run_folder, run_name
+from util.distributed import world_size
 from util.errors import UserError
 
 INHERITED = (
@@ -74,6 +75,8 @@ class TestOptions(BaseOptions):
 
     def problems(self, opt: argparse.Namespace):
         yield from super().problems(opt)
+        if world_size() > 1:
+            yield "only train.py runs in several processes: start this with python, not torchrun"
         if opt.num_test is not None and opt.num_test < 1:
             yield f"--num_test {opt.num_test}: at least 1"
         if opt.aspect_ratio <= 0:

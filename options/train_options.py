@@ -5,6 +5,7 @@ import argparse
 from models.losses import GAN_MODES
 from models.schedules import POLICIES
 from options.base_options import BaseOptions
+from util.distributed import world_size
 
 POSITIVE = (
     "print_freq",
@@ -98,7 +99,7 @@ class TrainOptions(BaseOptions):
             default=1,
             metavar="N",
             help="compute each batch in N parts and add their gradients up: the memory of "
-            "batch_size / N, the numbers of batch_size",
+            "batch_size / N, the numbers of batch_size but for more power iterations of D",
         )
         group.add_argument(
             "--pool_size", type=int, default=50, help="past fakes kept for D, per direction"
@@ -156,8 +157,8 @@ class TrainOptions(BaseOptions):
                 f"--accumulate {opt.accumulate} parts need at least as many pictures: "
                 f"--batch_size {opt.batch_size} is less"
             )
-        if opt.checkpoint_activations and opt.norm == "batch":
-            yield "--checkpoint_activations would count every batch twice: use --norm instance"
+        if opt.norm == "batch":
+            yield from batch_norm_problems(opt)
         if opt.lr_policy == "cosine" and opt.niter < 1:
             yield f"--niter {opt.niter}: --lr_policy cosine needs at least 1"
         if opt.niter + opt.niter_decay < opt.epoch_count:
@@ -165,3 +166,13 @@ class TrainOptions(BaseOptions):
                 f"--epoch_count {opt.epoch_count} lies after the last epoch, "
                 f"{opt.niter + opt.niter_decay}: raise --niter"
             )
+
+
+def batch_norm_problems(opt):
+    """One line for each option that cannot go with batch normalisation."""
+    if opt.checkpoint_activations:
+        yield "--checkpoint_activations would count every batch twice: use --norm instance"
+    if opt.accumulate > 1:
+        yield f"--accumulate {opt.accumulate} would normalise parts of a batch: use --norm instance"
+    if world_size() > 1:
+        yield "--norm batch sees the pictures of one process alone: use --norm instance"

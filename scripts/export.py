@@ -4,8 +4,8 @@
 Writes `exported/NAME_AtoB.onnx` and `exported/NAME_AtoB.pt2` (torch.export), each one call of the
 generator on one picture of any height and width that are multiples of 4, and checks them:
 
-    image   [1, 3, H, W] and masks [1, N, H, W] in [-1, 1], present [1, N] bool
-    -> translated_image [1, 3, H, W], translated_masks [1, N, H, W]; an absent mask comes out as -1
+    image   [1, C, H, W] and masks [1, N, H, W] in [-1, 1], present [1, N] bool
+    -> translated_image [1, C, H, W], translated_masks [1, N, H, W]; an absent mask comes out as -1
 
 More than N instances are translated group after group: the translated image is the next image.
 """
@@ -13,6 +13,8 @@ More than N instances are translated group after group: the translated image is 
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -21,9 +23,8 @@ from torch.export import Dim, ExportedProgram
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from models.building import fit_to_weights, generator_keywords
-from models.networks import build_generator
-from models.networks.official import from_official
+from models import create_model
+from models.building import fit_to_weights
 from options.base_options import run_folder
 from options.test_options import TestOptions
 from util.checkpoint import Checkpoints
@@ -35,7 +36,8 @@ from util.results import aligned
 TOLERANCE = 1e-4
 TRACED = (40, 48)  # the size that is traced; others are checked
 SMALLEST, LARGEST = 24, 4096
-OTHERS = ((64, 64), (36, 56))
+CASES = ((64, 64), (36, 56), (36, 56, True))  # height and width, and whether a mask is absent
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 Inputs = tuple[Tensor, Tensor, Tensor]
 
 
@@ -47,12 +49,13 @@ def main(argv: list[str] | None = None) -> None:
     masks = min(opt.ins_per, opt.ins_max) if args.masks is None else args.masks
     if opt.netG == "basic" and masks != network.slots:
         raise UserError(f"--masks {masks}: this --netG basic takes {network.slots} masks")
-    program = traced(network, masks)
-    rows = [["file", *(f"{h}x{w}" for h, w in OTHERS), "an absent mask"]]
+    make = partial(example, opt.input_nc, masks)
+    program = traced(network, make(*TRACED))
+    rows = [["file", *(f"{h}x{w}" for h, w, *_ in CASES[:2]), "an absent mask"]]
     for kind in args.format:
         path = args.output / f"{opt.name}_{args.direction}{SUFFIXES[kind]}"
         run = WRITERS[kind](program, path)
-        differences = [largest_difference(run, network, masks, *case) for case in cases()]
+        differences = [largest_difference(run, network, make(*case)) for case in CASES]
         rows.append([str(path), *(f"{value:.1e}" for value in differences)])
         if not max(differences) <= TOLERANCE:
             path.unlink()
@@ -78,6 +81,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.masks is not None and args.masks < 1:
         raise UserError(f"--masks {args.masks}: at least 1")
+    if missing := [name for name in PACKAGES if "onnx" in args.format and not find_spec(name)]:
+        raise UserError(
+            f"--format onnx needs {missing[0]}: pip install -r requirements-export.txt, "
+            "or give --format torch"
+        )
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--output {args.output} cannot be written ({error.strerror}): name another folder"
+        ) from None
     return args
 
 
@@ -94,30 +108,29 @@ def options(args: argparse.Namespace) -> tuple[argparse.Namespace, Checkpoints]:
 
 def load_generator(opt, checkpoints: Checkpoints, direction: str) -> nn.Module:
     """The direction's generator, in evaluation mode."""
-    letter = direction[0] if not opt.swap_networks else direction[-1]
-    network = build_generator(**generator_keywords(opt))
-    weights = checkpoints.weights(opt.label, f"G_{letter}")
-    network.load_state_dict(from_official(weights, network))
-    return network.eval().requires_grad_(False)
+    model = create_model(opt, torch.device("cpu"))
+    model.setup(checkpoints)
+    letter = direction[-1] if opt.swap_networks else direction[0]
+    return model.networks[f"G_{letter}"].eval().requires_grad_(False)
 
 
-def example(masks: int, height: int, width: int, absent: bool = False) -> Inputs:
+def example(channels: int, masks: int, height: int, width: int, absent: bool = False) -> Inputs:
     """A random picture with `masks` masks, of which the last may be absent."""
     generator = torch.Generator().manual_seed(height + width)
-    image = torch.rand(1, 3, height, width, generator=generator) * 2 - 1
+    image = torch.rand(1, channels, height, width, generator=generator) * 2 - 1
     sets = torch.where(torch.rand(1, masks, height, width, generator=generator) > 0.5, 1.0, -1.0)
     present = torch.ones(1, masks, dtype=torch.bool)
     present[0, -1] = not absent
     return image, sets, present
 
 
-def traced(network: nn.Module, masks: int) -> ExportedProgram:
+def traced(network: nn.Module, inputs: Inputs) -> ExportedProgram:
     """The network as a graph whose height and width are free."""
     height, width = (
         4 * Dim(name, min=SMALLEST // 4, max=LARGEST // 4) for name in ("height_4", "width_4")
     )
     free = {2: height, 3: width}
-    return torch.export.export(network, example(masks, *TRACED), dynamic_shapes=(free, free, None))
+    return torch.export.export(network, inputs, dynamic_shapes=(free, free, None))
 
 
 def write_program(program: ExportedProgram, path: Path) -> Callable:
@@ -128,14 +141,8 @@ def write_program(program: ExportedProgram, path: Path) -> Callable:
 
 def write_onnx(program: ExportedProgram, path: Path) -> Callable:
     """Write an ONNX model; returns what runs the file in onnxruntime."""
-    try:
-        import onnxruntime
-        import onnxscript  # noqa: F401, torch.onnx needs it
-    except ImportError as error:
-        raise UserError(
-            f"--format onnx needs {error.name}: pip install -r requirements-export.txt, "
-            "or give --format torch"
-        ) from None
+    import onnxruntime
+
     names = ["translated_image", "translated_masks"]
     model = torch.onnx.export(program, dynamo=True, output_names=names, verbose=False)
     write_atomic(path, lambda file: file.write(model.model_proto.SerializeToString()))
@@ -153,14 +160,8 @@ SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 WRITERS = {"onnx": write_onnx, "torch": write_program}
 
 
-def cases() -> list[tuple[int, int, bool]]:
-    """Height and width, and whether a mask is absent."""
-    return [(*size, False) for size in OTHERS] + [(*OTHERS[-1], True)]
-
-
-def largest_difference(run: Callable, network: nn.Module, masks: int, *case) -> float:
+def largest_difference(run: Callable, network: nn.Module, inputs: Inputs) -> float:
     """Between the exported file and the network, over all pixels of image and masks."""
-    inputs = example(masks, *case)
     pairs = zip(run(*inputs), network(*inputs), strict=True)
     return max((ours - theirs).abs().max().item() for ours, theirs in pairs)
 

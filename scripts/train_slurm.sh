@@ -12,5 +12,6 @@
 # share. A job that was stopped goes on with --continue_train.
 set -euo pipefail
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-export MASTER_ADDR NODES=$SLURM_NNODES
+MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000)) # of its own, should two jobs share a machine
+export MASTER_ADDR MASTER_PORT NODES=$SLURM_NNODES SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 srun bash -c 'NODE_RANK=$SLURM_NODEID exec bash scripts/train_multi_gpu.sh "$@"' train "$@"

@@ -7,12 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from conftest import ROOT, TINY
+import test as test_command
+import train
+from conftest import ROOT, TINY, one_line_error
 from data.loader import EpochSampler
 from options.train_options import TrainOptions
 from util.distributed import gather, is_main, local_rank, rank, sum_over_processes, world_size
@@ -107,20 +110,42 @@ def test_two_processes_train_as_one_with_the_large_batch(twelve, tmp_path, words
 
 
 def test_a_continued_run_of_two_processes_is_the_unbroken_one(twelve, tmp_path):
-    """Pools and random states of both are in the state file; another number of processes is told."""
+    """Inside an epoch; the pools and random states of both are in the state file."""
     words = f"--ins_max 2 --pool_size 3 --dropout --batch_size 2 --num_threads 1 {COMMON}"
-    finish(start(2, tmp_path, twelve, f"--name whole {words} --niter 2"))
-    finish(start(2, tmp_path, twelve, f"--name parts {words} --niter 1"))
-    finish(start(2, tmp_path, twelve, f"--name parts {words} --niter 2 --continue_train"))
+    words += " --save_latest_freq 8"
+    finish(start(2, tmp_path, twelve, f"--name whole {words}"))
+    both = start(2, tmp_path, twelve, f"--name parts {words} --niter 1000")
+    state = tmp_path / "checkpoints/parts/state.pt"
+    while not state.is_file():  # the state after 8 of 12 pictures
+        assert both[0].poll() is None, both[0].stderr.read()
+        time.sleep(0.01)
+    for process in both:
+        process.kill()
+        process.communicate()
+    own = torch.load(state)["processes"]
+    first, second = (process["model"]["pools"]["fake_B"]["items"] for process in own)
+    assert not torch.equal(first[0][0], second[0][0])
+    shutil.copytree(tmp_path / "checkpoints/parts", tmp_path / "checkpoints/fewer")
+    said, _ = finish(start(2, tmp_path, twelve, f"--name parts {words} --continue_train"))
+    assert re.search(r"continuing at epoch 1, 8 pictures", said)
     whole, parts = weights(tmp_path, "whole"), weights(tmp_path, "parts")
     assert all(torch.equal(value, parts[name]) for name, value in whole.items()) and whole
-    state = torch.load(tmp_path / "checkpoints/whole/state.pt")
-    first, second = (process["model"]["pools"]["fake_B"]["items"] for process in state["processes"])
-    assert not torch.equal(first[0][0], second[0][0])
-    (alone,) = finish(
-        start(1, tmp_path, twelve, f"--name parts {words} --niter 3 --continue_train")
-    )
-    assert "had 2 processes and now has 1" in alone
+
+    (alone,) = finish(start(1, tmp_path, twelve, f"--name fewer {words} --continue_train"))
+    assert "the number of processes was 2 and is 1" in alone and "100%" in alone
+
+
+def test_more_processes_continue_inside_an_epoch(monkeypatch):
+    """What is left is cut anew; a rest that is too small for all is left out."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    places = []
+    for own in range(2):
+        monkeypatch.setenv("RANK", str(own))
+        sampler = EpochSampler(6, 1, seed=5, shuffle=True)
+        sampler.skip = 3
+        places.append([[draw.position for draw in batch] for batch in sampler])
+        assert len(sampler) == 1 and sampler.stop == 5
+    assert places == [[[3]], [[4]]]
 
 
 @pytest.mark.parametrize(
@@ -135,20 +160,36 @@ def test_losing_a_process_ends_the_others_with_one_line(twelve, tmp_path, blow, 
         both[1].send_signal(blow)
         _, errors = both[0].communicate(timeout=60)
         assert both[0].returncode == 2
-        (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
-        assert f"process 0 of 2 stops, for another one {word}" in line and "--continue" in line
-        assert "Traceback" not in errors
+        (line,) = errors.splitlines()
+        assert (
+            line.startswith("error: ")
+            and f"process 0 of 2 stops, for another one {word}" in line
+            and "--continue" in line
+        )
     finally:
         for process in both:
             process.kill()
 
 
-def test_a_mistake_is_told_by_every_process_in_one_line(twelve, tmp_path):
-    both = start(2, tmp_path, twelve, "--batch_size 0")
-    for process in both:
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 2
-        assert errors.startswith("error: --batch_size 0") and errors.count("\n") == 1
+@pytest.mark.parametrize("words", ["--batch_size 0", "--norm batch", "--phase nowhere"])
+def test_a_mistake_is_told_once(twelve, tmp_path, words):
+    both = start(2, tmp_path, twelve, words)
+    told = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [2, 2]
+    assert told[0].startswith("error: ") and told[0].count("\n") == 1 and told[1] == ""
+    assert words.split()[-1] in told[0]
+
+
+def test_processes_that_cannot_meet_and_commands_that_run_alone(run, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SystemExit) as stop:
+        run(train.main)
+    assert stop.value.code == 2
+    one_line_error(capsys, "WORLD_SIZE=2", "torchrun", "RANK")
+    with pytest.raises(SystemExit) as stop:
+        run(test_command.main)
+    assert stop.value.code == 2
+    one_line_error(capsys, "only train.py")
 
 
 def test_torchrun_starts_it(twelve, tmp_path):
@@ -198,7 +239,8 @@ def test_every_process_takes_a_gpu_of_its_own(monkeypatch, shapes):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     parse = lambda words: TrainOptions().parse(["--dataroot", str(shapes), *words.split()]).gpu_ids  # noqa: E731
     assert parse("--gpu_ids 0,1") == [0, 1] and parse("") == [0]
-    for name, value in {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}.items():
+    place = {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in place.items():
         monkeypatch.setenv(name, value)
     assert parse("") == [1] and parse("--gpu_ids 2,3") == [3] and parse("--gpu_ids -1") == []
     with pytest.raises(Exception, match="--gpu_ids 0: torchrun started more processes"):

@@ -1,7 +1,6 @@
-"""Precisions, compiling, accumulated gradients, memory: how networks run changes no result."""
+"""Precisions, compiling, accumulated gradients: how networks run changes no result."""
 
 import functools
-import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,12 +9,10 @@ import torch
 import train
 from conftest import double_model, one_line_error, random_scene, train_options
 from models import create_model
-from models.estimate import estimate, memory_line
 from models.execution import Execution
 from models.networks import build_generator
 from models.networks.padding import ReflectionPad
 from models.sequential import divide_batch
-from util.memory import PeakBytes, enough_memory
 
 CPU = torch.device("cpu")
 
@@ -36,13 +33,14 @@ def trained(words: str, *batches: dict):
     return model
 
 
-def largest_difference(one, other) -> float:
-    pairs = zip(one.networks.values(), other.networks.values(), strict=True)
-    return max(
-        (a - b).abs().max().item()
-        for x, y in pairs
-        for a, b in zip(x.parameters(), y.parameters(), strict=True)
-    )
+def gradient_difference(one, other) -> float:
+    """Of the last step's gradients, relative to their length; another batch gives about 1."""
+    distance = length = 0.0
+    for x, y in zip(one.networks.values(), other.networks.values(), strict=True):
+        for a, b in zip(x.parameters(), y.parameters(), strict=True):
+            distance += (a.grad - b.grad).square().sum().item()
+            length += a.grad.square().sum().item()
+    return (distance / length) ** 0.5
 
 
 # ---- accumulated gradients
@@ -76,31 +74,6 @@ def test_accumulated_parts_are_the_batch(pieces, pool):
             )
 
 
-def test_a_part_is_released_before_the_next_is_computed():
-    """What autograd keeps at a time in four parts is a quarter of what it keeps of the batch."""
-    batch = scenes([2] * 4, [2] * 4)
-    peaks = []
-    for words in ("", "--accumulate 4"):
-        kept: dict[int, int] = {}
-        model = trained(f"--batch_size 4 --pool_size 0 {words}", batch)
-        peak = 0
-
-        def keep(tensor: torch.Tensor, kept=kept) -> torch.Tensor:
-            nonlocal peak
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in kept:
-                kept[storage.data_ptr()] = storage.nbytes()
-                weakref.finalize(storage, kept.pop, storage.data_ptr(), None)
-                peak = max(peak, sum(kept.values()))
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            model.set_input(batch)
-            model.optimize_parameters()
-        peaks.append(peak)
-    assert peaks[1] < 0.4 * peaks[0]
-
-
 def test_parts_of_a_batch_take_the_same_groups():
     batch = {"A": random_scene([4, 1, 0]), "B": random_scene([0, 0, 1])}
     present = {domain: scene.present for domain, scene in batch.items()}
@@ -116,20 +89,26 @@ def test_parts_of_a_batch_take_the_same_groups():
 
 
 @pytest.mark.parametrize(
-    "words,near",
-    [("--precision bf16", 0.03), ("--precision fp16", 0.01), ("--channels_last", 1e-4)],
+    "words,near,gradients",
+    [
+        ("--precision bf16", 0.1, 0.5),
+        ("--precision fp16", 0.02, None),  # they are still scaled
+        ("--channels_last", 1e-4, 1e-3),
+    ],
 )
-def test_other_precisions_and_layouts_train_alike(words, near):
-    """The first losses are near those of float32, in which weights and gradients stay."""
+def test_other_precisions_and_layouts_train_alike(words, near, gradients):
+    """The first losses and gradients are near those of float32, in which they stay."""
     batch = scenes([2, 1], [2, 2])
     plain, other = (trained(f"--ins_max 2 {more}", batch) for more in ("", words))
     for name, loss in plain.get_current_losses().items():
-        assert other.get_current_losses()[name] == pytest.approx(loss, rel=near, abs=near), name
+        assert other.get_current_losses()[name] == pytest.approx(loss, rel=near), name
     for network in other.networks.values():
         assert {w.dtype for w in network.parameters()} == {torch.float32}
         assert {w.grad.dtype for w in network.parameters()} == {torch.float32}
-    assert 0 < largest_difference(plain, other) < 1e-3
     assert other.real["A"].image.dtype == torch.float32
+    if gradients:
+        assert 0 < gradient_difference(plain, other) < gradients
+        assert gradient_difference(plain, trained("--ins_max 2", scenes([2, 1], [2, 2], 3))) > 0.9
 
 
 def test_fp16_scales_the_loss_and_skips_a_step_that_overflows():
@@ -196,26 +175,27 @@ def test_each_shape_is_compiled_once(monkeypatch):
     backend = Counted()
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
     met = set()
-    monkeypatch.setattr(
-        Execution,
-        "forward",
-        noting(
-            Execution.forward,
-            lambda run, image, masks, present: run.compiled and met.add(masks.shape[:2]),
-        ),
-    )
-    batches = [scenes([3, 1], [2, 3], seed) for seed in (1, 2, 3)]
-    compiled = trained("--compile", *batches)
+    note = lambda run, image, masks, *_: run.compiled and met.add(masks.shape[:2])  # noqa: E731
+    monkeypatch.setattr(Execution, "forward", noting(Execution.forward, note))
+    compiled = trained("--compile", *(scenes([3, 1], [2, 3], seed) for seed in (1, 2, 3)))
     assert 0 < backend.count <= len(met) == 4
     once = backend.count
     compiled.set_input(scenes([3, 1], [2, 3], seed=4))
     compiled.optimize_parameters()
+    compiled.get_current_visuals()
     assert backend.count == once
     compiled.set_input(scenes([2], [2]))
     compiled.optimize_parameters()
     assert once < backend.count <= len(met)
-    plain = trained("", *batches)
-    assert largest_difference(trained("--compile", *batches), plain) < 3e-3
+
+
+def test_what_is_compiled_computes_the_same(monkeypatch):
+    torch._dynamo.reset()
+    backend = Counted()
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    batch = scenes([2, 1], [2, 2])
+    compiled, plain = (trained(f"--ins_max 2 {words}", batch) for words in ("--compile", ""))
+    assert backend.count and gradient_difference(plain, compiled) < 1e-4
 
 
 def noting(function, note):
@@ -234,71 +214,10 @@ def test_what_cannot_be_compiled_runs_without(monkeypatch, capsys):
 
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=broken))
     batch = scenes([2], [2])
-    tried, plain = trained("--compile", batch), trained("", batch)
-    assert largest_difference(tried, plain) == 0
+    tried, plain = (trained(f"--ins_max 2 {words}", batch) for words in ("--compile", ""))
+    assert gradient_difference(tried, plain) == 0
     notes = [line for line in capsys.readouterr().out.splitlines() if "--compile" in line]
     assert len(notes) == 1 and "no compiler here" in notes[0]
-
-
-# ---- memory
-
-
-def test_bytes_are_counted_while_tensors_live():
-    with PeakBytes() as made:
-        a = torch.empty(1000, device="meta")
-        b = (a + 1).view(10, 100)
-        assert made.now == 8000
-        del b
-        assert made.now == 4000
-    assert made.peak == 8000
-
-
-def test_memory_is_flat_in_instances_and_grows_with_everything_else():
-    sample = {domain: scene.select([0]) for domain, scene in scenes([2], [2]).items()}
-
-    def step(words: str = "") -> float:
-        return estimate(train_options(f"--ngf 8 {words}"), sample)[0]
-
-    assert step("--ins_max 32") == step("--ins_max 4")
-    assert step("--ins_per 4") > 1.4 * step()
-    assert step("--batch_size 4") > 2 * step()
-    assert step("--precision bf16") < step()
-    assert step("--checkpoint_activations --n_blocks 9") < 0.7 * step("--n_blocks 9")
-    pools = estimate(train_options("--pool_size 10 --ins_max 5"), sample)[1]
-    assert pools == 2 * 10 * 4 * (3 + 5) * 32 * 32
-    assert memory_line(train_options(), sample).startswith("memory: about ")
-
-
-def test_the_walk_leaves_no_trace():
-    before = torch.get_rng_state()
-    sample = {domain: scene.select([0]) for domain, scene in scenes([2], [2]).items()}
-    estimate(train_options("--precision bf16"), sample)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert torch.get_default_dtype() == torch.float32
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes."),
-        MemoryError(),
-    ],
-)
-def test_out_of_memory_is_one_line_with_flags(error, run, monkeypatch, capsys):
-    def explode(*_):
-        raise error
-
-    monkeypatch.setattr("models.base_model.BaseModel.minimize", explode)
-    with pytest.raises(SystemExit) as stop:
-        run(train.main, "--niter 1 --niter_decay 0")
-    assert stop.value.code == 2
-    one_line_error(capsys, "out of memory", "--batch_size", "--ins_per", "--accumulate")
-
-
-def test_other_errors_are_not_called_lack_of_memory():
-    with pytest.raises(RuntimeError, match="sizes"), enough_memory("buy more"):
-        raise RuntimeError("sizes do not match")
 
 
 # ---- mistakes
@@ -311,6 +230,7 @@ def test_other_errors_are_not_called_lack_of_memory():
         ("--accumulate 0", "--accumulate 0"),
         ("--precision tf32", "--precision tf32"),
         ("--dist_timeout 0", "--dist_timeout 0"),
+        ("--norm batch --batch_size 2 --accumulate 2", "--accumulate 2"),
     ],
 )
 def test_mistakes_are_one_line(words, said, run, capsys):

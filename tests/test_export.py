@@ -35,7 +35,7 @@ def test_onnx_and_program_agree_with_pytorch(trained, capsys):
     program = torch.export.load("out/r_AtoB.pt2").module()
     session = onnxruntime.InferenceSession("out/r_AtoB.onnx", providers=["CPUExecutionProvider"])
     for height, width, absent in ((24, 64, False), (52, 28, True), (40, 48, False)):
-        inputs = export.example(3, height, width, absent)
+        inputs = export.example(3, 3, height, width, absent)
         expected = network(*inputs)
         assert not torch.allclose(expected[0], other(*inputs)[0], atol=1e-2)
         agree(program(*inputs), expected)
@@ -62,18 +62,29 @@ def test_what_does_not_agree_is_not_kept(trained, monkeypatch, capsys):
     one_line_error(capsys, "r_AtoB.pt2", "differs")
 
 
+def test_grey_generators_and_weights_that_do_not_fit(run, capsys):
+    run(train.main, "--name r --niter 1 --niter_decay 0 --no_html --input_nc 1 --output_nc 1")
+    export.main(["--name", "r", "--format", "torch"])
+    options = Path("checkpoints/r/options.json")
+    options.write_text(options.read_text().replace('"ngf": 4', '"ngf": 8'))
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        export.main(["--name", "r", "--format", "torch"])
+    assert stop.value.code == 2
+    one_line_error(capsys, "latest_net_G_A.pth is of another architecture")
+
+
 def test_what_is_missing_is_named(run, monkeypatch, capsys):
     for words, said in (
         (["--name", "nothing"], "nothing/latest_net_G_A.pth"),
         (["--name", "r", "--masks", "0"], "--masks 0"),
+        (["--name", "r", "--output", "/proc/nowhere/deep"], "--output /proc/nowhere/deep"),
     ):
         with pytest.raises(SystemExit) as stop:
             export.main(words)
         assert stop.value.code == 2
         one_line_error(capsys, said)
-    run(train.main, "--name r --niter 1 --niter_decay 0 --no_html")
-    capsys.readouterr()
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(SystemExit):
         export.main(["--name", "r", "--format", "onnx"])
     one_line_error(capsys, "requirements-export.txt")

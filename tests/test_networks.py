@@ -47,6 +47,30 @@ def test_generator_is_equivariant_and_discriminator_invariant(generator, discrim
     assert torch.allclose(call(discriminator, scene), discriminator(*shuffled), atol=1e-12)
 
 
+def test_settled_masks_change_no_score_and_have_no_gradient(discriminator):
+    """Nor do they cost a further power iteration."""
+    scene = random_scene([3, 2])
+    discriminator.train().requires_grad_(False)
+    state = {key: value.clone() for key, value in discriminator.state_dict().items()}
+    found = []
+    for settled in (0, 2):
+        discriminator.load_state_dict(state)
+        masks = scene.masks.clone().requires_grad_()
+        scores = discriminator(scene.image, masks, scene.present, settled)
+        (gradient,) = torch.autograd.grad(scores.square().sum(), masks)
+        found.append(
+            (
+                scores,
+                gradient,
+                discriminator.state_dict()["feature_seg.0.parametrizations.weight.0._u"].clone(),
+            )
+        )
+    assert torch.allclose(found[0][0], found[1][0], atol=1e-12)
+    assert torch.allclose(found[0][1][:, 2:], found[1][1][:, 2:], atol=1e-12)
+    assert not found[1][1][:, :2].any() and found[0][1][:, :2].any()
+    assert torch.equal(found[0][2], found[1][2])
+
+
 def test_padding_changes_nothing(generator, discriminator):
     scene = random_scene([2, 1])
     image, masks = call(generator, scene)

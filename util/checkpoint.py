@@ -126,8 +126,8 @@ def process_state(states: list[dict]) -> dict | None:
     if len(states) == world_size():
         return states[rank()]
     print(
-        f"note: the run had {len(states)} processes and now has {world_size()}: "
-        "pools of past fakes and random states start anew"
+        f"note: the number of processes was {len(states)} and is {world_size()}: pools of past "
+        "fakes, random states and the mean loss of the epoch start anew"
     )
     return None
 

@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from util.distributed import from_main, local_rank, world_size
+from util.distributed import from_main, local_rank, local_world_size, world_size
 from util.errors import UserError
 
 
@@ -34,7 +34,7 @@ def parse_gpu_ids(text: str) -> list[int]:
 
 def own_gpu(ids: list[int], text: str) -> list[int]:
     """The one that this process uses."""
-    if local_rank() >= len(ids):
+    if local_world_size() > len(ids):
         raise UserError(
             f"--gpu_ids {text}: torchrun started more processes here than there are GPUs to use, "
             f"{len(ids)}: give it --nproc_per_node {len(ids)}"

@@ -37,36 +37,71 @@ def is_main() -> bool:
     return rank() == 0
 
 
+def local_world_size() -> int:
+    """The processes on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", world_size())) if world_size() > 1 else 1
+
+
 def quiet_unless_main() -> None:
-    """Let only process 0 print; an error of another still reaches the terminal."""
+    """Let only process 0 print, and until they are connected one process of each machine complain.
+
+    What is wrong until then is wrong in every process, and is told once.
+    """
     if not is_main():
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, for as long as the process lives
+    if local_rank() > 0:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, `connected` gives it back
 
 
 @contextmanager
 def connected(timeout: int) -> Iterator[None]:
     """Connect the processes for the time of the block: gloo between CPUs, nccl between GPUs.
 
-    A process that waits for the others longer than `timeout` seconds gives up. Raises UserError if
-    they cannot be reached or are lost on the way.
+    A process that waits for the others longer than `timeout` seconds gives up. If one is lost, or
+    the user interrupts all of them, this ends the process: nccl would wait for ever.
     """
     if world_size() == 1:
         yield
         return
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    connect(timeout)
+    sys.stderr = sys.__stderr__
     try:
-        distributed.init_process_group(backend, timeout=timedelta(seconds=timeout))
         yield
-        distributed.destroy_process_group()
+    except KeyboardInterrupt:
+        leave("interrupted" if is_main() else "", 130)
     except RuntimeError as error:  # DistError is one; gloo raises the plain class
         if not isinstance(error, distributed.DistError) and "gloo" not in str(error).lower():
             raise
         late = "timed out" in str(error).lower()
         what = f"has not answered for {timeout} s (see --dist_timeout)" if late else "ended"
+        leave(
+            f"error: process {rank()} of {world_size()} stops, for another one {what}: "
+            "see what that one said, mend it and go on with --continue_train",
+            2,
+        )
+    distributed.destroy_process_group()
+
+
+def connect(timeout: int) -> None:
+    """Meet the other processes. Raises UserError if they are not to be found."""
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    try:
+        distributed.init_process_group(backend, timeout=timedelta(seconds=timeout))
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
         raise UserError(
-            f"process {rank()} of {world_size()} stops, for another one {what}: see what that one "
-            "said, mend it and go on with --continue_train"
+            f"WORLD_SIZE={world_size()}: the processes cannot meet ({reason}); "
+            "start them with torchrun"
         ) from None
+
+
+def leave(words: str, status: int) -> None:
+    """End the process at once, with a last line."""
+    if words:
+        sys.stderr.write(words + "\n")
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def sum_over_processes(values: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ def command(main: Callable) -> Callable:
             print(f"error: {where}{error.strerror}", file=sys.stderr)
             raise SystemExit(2) from None
         except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
+            sys.stderr.write("interrupted\n")
             raise SystemExit(130) from None
 
     return run

@@ -1,6 +1,7 @@
 """A buffer of past fakes for the discriminator (Shrivastava et al. 2017, section 2.3)."""
 
 import torch
+from torch.utils._pytree import tree_map_only
 
 
 class ImagePool:
@@ -31,8 +32,15 @@ class ImagePool:
         return item
 
     def state_dict(self) -> dict:
-        return {"items": self.items, "generator": self.generator.get_state()}
+        """The items' tensors on the CPU, and where the draws stand."""
+        return {"items": moved(self.items, "cpu"), "generator": self.generator.get_state()}
 
-    def load_state_dict(self, state: dict) -> None:
-        self.items = list(state["items"])[: self.size]
+    def load_state_dict(self, state: dict, device: torch.device | str = "cpu") -> None:
+        """Take a state; its items go to the device."""
+        self.items = moved(list(state["items"])[: self.size], device)
         self.generator.set_state(state["generator"])
+
+
+def moved(items: list, device: torch.device | str) -> list:
+    """The items with their tensors on the device."""
+    return tree_map_only(torch.Tensor, lambda tensor: tensor.to(device), items)

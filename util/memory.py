@@ -10,6 +10,10 @@ from torch.utils._pytree import tree_leaves
 
 from util.errors import UserError
 
+# How allocators, and the libraries that use them, say that there is not enough.
+SHORTAGE = ("out of memory", "alloc_failed", "allocate memory", "not enough memory")
+OF_GPUS = ("cuda", "cudnn", "cublas", "nccl")
+
 
 class PeakBytes(TorchDispatchMode):
     """Counts the bytes of all tensors that operations inside the block make and that still live.
@@ -47,10 +51,9 @@ def enough_memory(remedy: str) -> Iterator[None]:
     """Turn a lack of memory, of a GPU or of the machine, into a UserError that ends in `remedy`."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        text = str(error)
-        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not known and "allocate memory" not in text and "not enough memory" not in text:
+    except (MemoryError, RuntimeError) as error:
+        text = str(error).lower()
+        if not isinstance(error, MemoryError) and not any(words in text for words in SHORTAGE):
             raise
-        where = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
+        where = "the GPU" if any(library in text for library in OF_GPUS) else "this machine"
         raise UserError(f"out of memory on {where}: {remedy}") from None

@@ -10,6 +10,6 @@ PRECISIONS = ("fp32", "tf32", *HALF)
 
 def without_autocast(device: torch.device) -> AbstractContextManager:
     """A block that computes in the precision of its tensors, whatever surrounds it."""
-    if not torch.amp.is_autocast_available(device.type):
+    if device.type == "meta":  # which knows no autocast
         return nullcontext()
     return torch.autocast(device.type, enabled=False)
