@@ -171,7 +171,6 @@ def test_test_command_mistakes(shapes, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for words, said in (
         ("--name none", "latest_net_G_A.pth there is no such checkpoint"),
-        ("--keep_size --batch_size 2", "--batch_size 2"),
         ("--num_test 0", "--num_test 0"),
         ("--aspect_ratio 0", "--aspect_ratio"),
     ):
