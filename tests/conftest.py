@@ -47,8 +47,12 @@ def shapes(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run(shapes, tmp_path, monkeypatch):
-    """Calls a command's main in a folder of its own; training with the tiny options."""
+    """Calls a command's main in a folder of its own; training with the tiny options.
+
+    Memory is not estimated each time: it takes longer than these trainings.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "memory_line", lambda *_: "memory: see test_memory.py")
 
     def call(main, words: str = "", dataroot: Path = shapes) -> None:
         tiny = TINY if main is train.main else TINY[:2]

@@ -1,5 +1,6 @@
 """Memory: estimated, flat in the number of instances, released part by part; too little is one line."""
 
+import re
 import weakref
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from test_execution import scenes, trained
 
 import train
-from conftest import one_line_error, train_options
+from conftest import TINY, one_line_error, train_options
 from models.estimate import estimate, memory_line
 from util.memory import PeakBytes, enough_memory
 
@@ -61,6 +62,14 @@ def test_memory_is_flat_in_instances_and_grows_with_everything_else():
     pools = estimate(train_options("--pool_size 10 --ins_max 5"), sample)[1]
     assert pools == 2 * 10 * 4 * (3 + 5) * 32 * 32
     assert memory_line(train_options(), sample).startswith("memory: about ")
+
+
+def test_training_says_at_its_start_what_it_will_take(shapes, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    train.main(["--dataroot", str(shapes), *TINY, "--dry_run"])
+    assert re.search(
+        r"memory: about \d+ MB at the peak of a step, and \d+ MB", capsys.readouterr().out
+    )
 
 
 def test_the_walk_leaves_no_trace():
