@@ -10,7 +10,6 @@ from data import create_dataset
 from data.loader import batches_of_one_size
 from data.scene import Scene
 from data.transforms import pad_scene
-from metrics import shapes
 from models import create_model
 from models.building import fit_to_weights
 from options.base_options import run_folder
@@ -52,7 +51,6 @@ def test(opt) -> None:
         return
 
     results = Results(Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.label}", opt)
-    scores = shapes.Scores(Path(opt.dataroot), opt.phase, dataset.how)
     for letter, scenes in domains.items():
         target = "B" if letter == "A" else "A"
         count = min(len(scenes), opt.num_test or len(scenes))
@@ -60,10 +58,9 @@ def test(opt) -> None:
         for places, batch in batches_of_one_size(scenes, count, opt.batch_size):
             fake, visuals = translate(model, batch, letter, target)
             results.add(places, batch, fake, visuals, target)
-            scores.add(batch, fake, letter)
             done += len(batch)
             results.report(letter, done, count, len(scenes))
-    results.write(scores)
+    results.write()
 
 
 def translate(model, batch: Scene, source: str, target: str) -> tuple[Scene, dict]:

@@ -100,6 +100,15 @@ class Scene:
         """Foreground of all instances, [B, 1, H, W] in [0, 1]."""
         return ((self.masks + 1) / 2).sum(1, keepdim=True).clamp(max=1)
 
+    def merged(self) -> "Scene":
+        """The same images with all masks in one, which is no instance's in particular."""
+        return replace(
+            self,
+            masks=self.masks.amax(1, keepdim=True),
+            present=self.present.any(1, keepdim=True),
+            numbers=[() for _ in self.numbers],
+        )
+
     def split(self) -> list["Scene"]:
         """Its samples as scenes of one."""
         return [self.select([i]) for i in range(len(self))]

@@ -37,6 +37,11 @@ class BaseModel(ABC):
         """Add the model's own options to an argparse parser and return it."""
         return parser
 
+    @staticmethod
+    def option_problems(opt) -> Iterator[str]:
+        """One line for each option that cannot go with the model."""
+        yield from ()
+
     def __init__(self, opt, device: torch.device):
         self.opt = opt
         self.is_train: bool = opt.is_train

@@ -1,12 +1,17 @@
 """What networks are built from, out of the options."""
 
+import torch
+
+from models.networks import build_generator
 from models.networks.official import infer_generator
 from util.checkpoint import Checkpoints
 from util.errors import UserError
 
+DOUBLE_TOLERANCE = 0.02
 
-def generator_keywords(opt) -> dict:
-    """What `build_generator` takes."""
+
+def generator_keywords(opt, slots: int) -> dict:
+    """What `build_generator` takes; `basic` networks have `slots` channels for masks."""
     keywords = {
         "name": opt.netG,
         "image_channels": opt.input_nc,
@@ -18,11 +23,40 @@ def generator_keywords(opt) -> dict:
         "init": opt.init_type,
         "gain": opt.init_gain,
     }
-    return keywords | ({"slots": min(opt.ins_per, opt.ins_max)} if opt.netG == "basic" else {})
+    if opt.netG == "basic":
+        keywords["slots"] = slots
+    if getattr(opt, "double_params", False):
+        keywords["width"] = doubled_width(keywords)
+    return keywords
 
 
-def discriminator_keywords(opt) -> dict:
-    """What `build_discriminator` takes."""
+def doubled_width(keywords: dict) -> float:
+    """The width in eighths that gives a generator twice its parameters.
+
+    Channels are the rounded multiples of it. Raises UserError if none comes within 2 per cent.
+    """
+
+    def count(eighths: int) -> int:
+        with torch.device("meta"), torch.random.fork_rng([]):
+            network = build_generator(**keywords | {"width": eighths / 8})
+        return sum(weight.numel() for weight in network.parameters())
+
+    low, high = 8 * keywords["width"], 16 * keywords["width"]  # between once and four times
+    wanted = 2 * count(low)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) < wanted else (low, middle)
+    best = min((low, high), key=lambda eighths: abs(count(eighths) - wanted))
+    if abs(count(best) / wanted - 1) > DOUBLE_TOLERANCE:
+        raise UserError(
+            f"--double_params: no generator has twice the parameters of --ngf {keywords['width']} "
+            "within 2 per cent: give a larger --ngf"
+        )
+    return best / 8
+
+
+def discriminator_keywords(opt, slots: int) -> dict:
+    """What `build_discriminator` takes; see `generator_keywords`."""
     keywords = {
         "name": opt.netD,
         "image_channels": opt.output_nc,
@@ -31,8 +65,9 @@ def discriminator_keywords(opt) -> dict:
         "norm": opt.norm,
         "init": opt.init_D,
         "gain": opt.init_gain,
+        "spectral": not opt.no_spectral_norm,
     }
-    return keywords | ({"slots": opt.ins_max} if opt.netD == "basic" else {})
+    return keywords | ({"slots": slots} if opt.netD == "basic" else {})
 
 
 def fit_to_weights(opt, checkpoints: Checkpoints) -> None:

@@ -1,9 +1,10 @@
-"""A direction of translation: A to B and B to A are two values of one type."""
+"""A direction of translation: A to B and B to A are two values of one type. Its calls on scenes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from torch import nn
+from torch import Tensor, nn
 
+from data.scene import Scene
 from util.image_pool import ImagePool
 
 
@@ -24,3 +25,27 @@ class Direction:
     discriminator: nn.Module | None = None
     pool: ImagePool | None = None
     content_weight: float = 0.0
+
+
+def generate(generator: nn.Module, *scenes: Scene | None) -> list[Scene | None]:
+    """The generator on several scenes, in one call where their sizes agree; None stays None."""
+    given = [scene for scene in scenes if scene is not None]
+    if len({scene.image.shape[1:] for scene in given}) > 1:
+        return [generate(generator, scene)[0] for scene in scenes]
+    if not given:
+        return [None for _ in scenes]
+    joined = Scene.cat(given)
+    image, masks = generator(joined.image, joined.masks, joined.present)
+    sizes = [len(scene) for scene in given]
+    images, sets = iter(image.split(sizes)), iter(masks.split(sizes))
+    return [
+        replace(scene, image=next(images), masks=next(sets)[:, : scene.masks.shape[1]])
+        if scene is not None
+        else None
+        for scene in scenes
+    ]
+
+
+def judge(discriminator: nn.Module, scene: Scene, settled: int = 0) -> Tensor:
+    """Patch scores [B, 1, h, w] of a scene whose first `settled` masks need no gradient."""
+    return discriminator(scene.image, scene.masks, scene.present, settled)

@@ -1,66 +1,33 @@
 """InstaGAN: instance-aware image-to-image translation (Mo, Cho and Shin, ICLR 2019)."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from data.scene import Scene
-from models.base_model import BaseModel
-from models.building import discriminator_keywords, generator_keywords
 from models.direction import Direction
-from models.losses import adversarial_loss, context_loss, set_l1_loss
-from models.networks import build_discriminator, build_generator
-from models.sequential import (
-    Part,
-    Step,
-    Translation,
-    divide_batch,
-    plan_groups,
-    translate_in_groups,
-)
-from util.distributed import rank
-from util.image_pool import ImagePool
+from models.losses import context_loss
+from models.sequential import Group, Translation, cut_groups
+from models.unpaired import UnpairedModel
 
 
-class InstaGANModel(BaseModel):
-    """Set-equivariant translation of images with their instance masks, both ways at once."""
+class InstaGANModel(UnpairedModel):
+    """Images and the sets of their instance masks, translated together, a few at a time."""
 
     needs_masks = True
     loss_names = tuple(f"{kind}_{x}" for x in "AB" for kind in ("D", "G", "cyc", "idt", "ctx"))
-    visual_names = tuple(
-        f"{role}_{domain}_{kind}"
-        for source, target in ("AB", "BA")
-        for kind in ("img", "seg")
-        for role, domain in (("real", source), ("fake", target), ("rec", source))
-    )
 
     @staticmethod
     def modify_commandline_options(parser, is_train: bool):
-        group = parser.add_argument_group("InstaGAN")
-        group.add_argument(
+        UnpairedModel.modify_commandline_options(parser, is_train)
+        parser.group("instances").add_argument(
             "--ins_per",
             type=int,
             default=2,
-            help="instances translated at once, the paper's mini-batch",
+            help="instances translated at once, the paper's mini-batch; as many as --ins_max: "
+            "one step",
         )
         if is_train:
-            for domain in "AB":
-                group.add_argument(
-                    f"--lambda_{domain}",
-                    type=float,
-                    default=10.0,
-                    help=f"weight of the cycle loss (Eq. 4) of samples of {domain}",
-                )
-            group.add_argument(
-                "--lambda_idt",
-                "--lambda_identity",
-                type=float,
-                default=1.0,
-                help="weight of the identity loss (Eq. 5), a factor on lambda_A and lambda_B",
-            )
-            group.add_argument(
+            parser.group("losses").add_argument(
                 "--lambda_ctx",
                 type=float,
                 default=1.0,
@@ -68,223 +35,17 @@ class InstaGANModel(BaseModel):
             )
         return parser
 
-    def __init__(self, opt, device: torch.device):
-        super().__init__(opt, device)
-        self.real: dict[str, Scene] = {}
-        self.reconstruction: dict[str, Scene] = {}
-        self.present: dict[str, Tensor] = {}  # on the CPU
-        self.networks = {f"G_{x}": build_generator(**generator_keywords(opt)) for x in "AB"}
-        if self.is_train:
-            self.networks |= {
-                f"D_{x}": build_discriminator(**discriminator_keywords(opt)) for x in "AB"
-            }
-        self.executions = {
-            name: self.runnable(network, compiled=name.startswith("G"))
-            for name, network in self.networks.items()
-        }
-        if self.is_train:
-            self.pools = {
-                f"fake_{x}": ImagePool(opt.pool_size, opt.seed + 2 * rank() + i)
-                for i, x in enumerate("AB")
-            }
-            self.add_optimizer("G", opt.lr)
-            self.add_optimizer("D", opt.lr_D, apart=True)
-        self.directions = {
-            source: self._direction(source, target, target if opt.swap_networks else source)
-            for source, target in ("AB", "BA")
-        }
+    @staticmethod
+    def mask_slots(opt) -> tuple[int, int]:
+        return min(opt.ins_per, opt.ins_max), opt.ins_max
 
-    def _direction(self, source: str, target: str, letter: str) -> Direction:
-        back = "B" if letter == "A" else "A"
-        training = {}
-        if self.is_train:
-            training = {
-                "discriminator": self.executions[f"D_{letter}"],
-                "pool": self.pools[f"fake_{target}"],
-                "content_weight": getattr(self.opt, f"lambda_{letter}"),
-            }
-        generators = (self.executions[f"G_{letter}"], self.executions[f"G_{back}"])
-        return Direction(source, target, letter, *generators, **training)
+    def cut(self, present: Mapping[str, Tensor]) -> list[Group]:
+        return cut_groups(present, self.opt.ins_max, self.opt.ins_per)
 
-    def set_input(self, scenes: Mapping[str, Scene]) -> None:
-        """Take a batch: one scene per domain to be translated, still on the CPU."""
-        self.present = {domain: scene.present for domain, scene in scenes.items()}
-        self.real = {domain: scene.to(self.device).normalized() for domain, scene in scenes.items()}
-
-    # ---- training
-
-    def optimize_parameters(self) -> None:
-        self.losses = mean_by_name(list(self.train_groups()))
-
-    def train_groups(self) -> Iterator[dict[str, Tensor]]:
-        """One step of both optimisers per group (section 2.3); yields each group's losses.
-
-        The parts of the batch take turns within each update, so that the activations of one of them
-        are held at a time.
-        """
-        sizes = {"ins_max": self.opt.ins_max, "ins_per": self.opt.ins_per}
-        parts = divide_batch(self.real, self.present, self.opt.accumulate, **sizes)
-        runs = [translate_in_groups(self.translate, part.scenes, part.groups) for part in parts]
-        for _ in parts[0].groups:
-            steps: list[Step] = []
-            with self.frozen("D_A", "D_B"):
-                turns = zip(parts, next_steps(runs, steps), strict=True)
-                losses = self.minimize("G", (self.generator_losses(*turn) for turn in turns))
-            self.observe(losses)
-            turns = zip(parts, steps, strict=True)
-            yield losses | self.minimize("D", (self.discriminator_losses(*turn) for turn in turns))
-
-    def translate(self, sources: Mapping[str, Scene]) -> dict[str, Translation]:
-        """Both directions of one group.
-
-        Each generator runs once on its sources and on the other direction's sources, which give the
-        identity samples, together, and once more on the other direction's fakes.
-        """
-        fakes, identities = {}, {}
-        for direction in self.directions.values():
-            foreign = sources.get(direction.target) if self.opt.lambda_idt > 0 else None
-            fakes[direction.source], identities[direction.target] = self.generate(
-                direction.generator, sources.get(direction.source), foreign
-            )
-        return {
-            domain: Translation(
-                source,
-                fakes[domain],
-                self.generate(self.directions[domain].back_generator, fakes[domain])[0],
-                identities[domain],
-            )
-            for domain, source in sources.items()
-        }
-
-    def generate(self, generator: nn.Module, *scenes: Scene | None) -> list[Scene | None]:
-        """The generator on several scenes, in one call where their sizes agree; None stays None."""
-        given = [scene for scene in scenes if scene is not None]
-        if len({scene.image.shape[1:] for scene in given}) > 1:
-            return [self.generate(generator, scene)[0] for scene in scenes]
-        if not given:
-            return [None for _ in scenes]
-        joined = Scene.cat(given)
-        image, masks = generator(joined.image, joined.masks, joined.present)
-        sizes = [len(scene) for scene in given]
-        images, sets = iter(image.split(sizes)), iter(masks.split(sizes))
-        return [
-            replace(scene, image=next(images), masks=next(sets)[:, : scene.masks.shape[1]])
-            if scene is not None
-            else None
-            for scene in scenes
-        ]
-
-    def generator_losses(self, part: Part, step: Step) -> dict[str, Tensor]:
-        """The terms of Eq. 7, both directions, weights included."""
-        terms = {}
-        for domain in step.translations:
-            terms |= self.direction_losses(self.directions[domain], step)
-        return {name: term.sum() / part.divisor for name, term in terms.items()}
-
-    def direction_losses(self, direction: Direction, step: Step) -> dict[str, Tensor]:
-        """Eq. 3-6 of one direction, for each of its active samples."""
-        moved, slots = step.translations[direction.source], step.group.slots
-        sample = step.samples[direction.source]
-        scores = judge(direction.discriminator, sample, settled=step.group.start)
-        weight, idt, ctx = direction.content_weight, self.opt.lambda_idt, self.opt.lambda_ctx
-        letter, back = direction.letter, self.directions[direction.target].letter
-        terms = {
-            f"G_{letter}": adversarial_loss(scores, True, self.opt.gan_mode),
-            f"cyc_{letter}": weight * set_l1_loss(moved.reconstruction, moved.source, slots),
-            f"ctx_{letter}": weight * ctx * context_loss(moved.source, moved.fake),
-        }
-        if moved.identity is not None:
-            terms[f"idt_{back}"] = weight * idt * set_l1_loss(moved.identity, moved.source, slots)
-        return terms
-
-    def discriminator_losses(self, part: Part, step: Step) -> dict[str, Tensor]:
-        """Eq. 3 of both discriminators; one whose direction is finished has none."""
-        directions = [self.directions[domain] for domain in step.samples]
-        return {
-            f"D_{direction.letter}": self.discriminator_loss(direction, part, step) / part.divisor
-            for direction in directions
-        }
-
-    def discriminator_loss(self, direction: Direction, part: Part, step: Step) -> Tensor:
-        """1/2 [(D(real) - 1)^2 + D(fake)^2], the sum over the active pairs.
-
-        Reals carry their full set; one without an instance is not judged.
-        """
-        active = step.group.active[direction.source]
-        pairs = [i for i in active if i in part.annotated[direction.target]]
-        judged = [(part.scenes[direction.target].select(pairs), True)]
-        fake = step.samples[direction.source].detach()
-        judged += [(past, False) for past in self.exchange(direction.pool, fake)]
-        losses = [
-            adversarial_loss(judge(direction.discriminator, scene), real, self.opt.gan_mode).sum()
-            for scene, real in judged
-        ]
-        return 0.5 * sum(losses)
-
-    def exchange(self, pool: ImagePool, fake: Scene) -> list[Scene]:
-        """New fakes for those that the pool returns, joined by size of the picture."""
-        new = [(one.image, one.masks, one.present) for one in fake.split()]  # plain: can be saved
-        by_size: dict[torch.Size, list[Scene]] = {}
-        for past in pool.query(new):
-            by_size.setdefault(past[0].shape, []).append(Scene(*past).to(self.device))
-        return [Scene.cat(scenes) for scenes in by_size.values()] or [fake]
-
-    # ---- inference
-
-    @torch.no_grad()
-    def test(self) -> None:
-        """Translate the batch there and back, every direction that has an input."""
-        for domain, scene in self.real.items():
-            direction = self.directions[domain]
-            self.fake[direction.target] = self.infer(direction.generator, scene, domain)
-            self.reconstruction[domain] = self.infer(
-                direction.back_generator, self.fake[direction.target], domain
-            )
-
-    def infer(self, generator: nn.Module, scene: Scene, domain: str) -> Scene:
-        """Sequential inference (Eq. 8); a picture without instances stays as it is."""
-        groups = plan_groups({domain: self.present[domain]}, self.opt.ins_max, self.opt.ins_per)
-        canvases = {domain: scene}
-        for step in translate_in_groups(
-            lambda sources: {
-                d: Translation(s, *self.generate(generator, s)) for d, s in sources.items()
-            },
-            canvases,
-            groups,
-        ):
-            canvases = step.canvases
-        return canvases[domain]
-
-    def get_current_visuals(self) -> dict[str, Tensor]:
-        """The batch, its translation and reconstruction: images and unions of masks."""
-        with self.undisturbed():
-            self.test()
-        visuals = {}
-        for domain in self.real:
-            target = self.directions[domain].target
-            scenes = {
-                f"real_{domain}": self.real[domain],
-                f"fake_{target}": self.fake[target],
-                f"rec_{domain}": self.reconstruction[domain],
-            }
-            visuals |= {f"{name}_img": scene.image for name, scene in scenes.items()}
-            visuals |= {f"{name}_seg": scene.union() * 2 - 1 for name, scene in scenes.items()}
-        return {name: visuals[name] for name in self.visual_names if name in visuals}
-
-
-def mean_by_name(groups: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Each loss averaged over the groups that computed it."""
-    names = {name for group in groups for name in group}
-    return {n: torch.stack([group[n] for group in groups if n in group]).mean() for n in names}
-
-
-def next_steps(runs: list[Iterator[Step]], taken: list[Step]) -> Iterator[Step]:
-    """The next step of each run, made when it is asked for, and kept in `taken`."""
-    for run in runs:
-        taken.append(next(run))
-        yield taken[-1]
-
-
-def judge(discriminator: nn.Module, scene: Scene, settled: int = 0) -> Tensor:
-    """Patch scores [B, 1, h, w] of a scene whose first `settled` masks need no gradient."""
-    return discriminator(scene.image, scene.masks, scene.present, settled)
+    def content_losses(
+        self, direction: Direction, moved: Translation, slots: int
+    ) -> dict[str, Tensor]:
+        """Eq. 4-6."""
+        weight = direction.content_weight * self.opt.lambda_ctx
+        context = {f"ctx_{direction.letter}": weight * context_loss(moved.source, moved.fake)}
+        return super().content_losses(direction, moved, slots) | context

@@ -28,6 +28,9 @@ class Group:
         return self.stop - self.start
 
 
+Cut = Callable[[Mapping[str, Tensor]], list[Group]]
+
+
 def cut_groups(present: Mapping[str, Tensor], ins_max: int, ins_per: int) -> list[Group]:
     """Groups of `ins_per` instances, cut from `ins_max`, whether any sample has one or not.
 
@@ -46,6 +49,11 @@ def cut_groups(present: Mapping[str, Tensor], ins_max: int, ins_per: int) -> lis
         )
         for start, stop in cuts
     ]
+
+
+def whole_pictures(present: Mapping[str, Tensor]) -> list[Group]:
+    """A single group, in which every picture is active and no mask is translated: CycleGAN's."""
+    return [Group(0, 0, {domain: range(len(rows)) for domain, rows in present.items()})]
 
 
 def count_active(groups: Sequence[Group]) -> Tensor:
@@ -67,9 +75,8 @@ def without_finished(groups: Sequence[Group], counts: Tensor) -> list[Group]:
     return kept
 
 
-def plan_groups(present: Mapping[str, Tensor], ins_max: int, ins_per: int) -> list[Group]:
-    """The groups in which any sample has an instance."""
-    groups = cut_groups(present, ins_max, ins_per)
+def unfinished(groups: Sequence[Group]) -> list[Group]:
+    """The groups in which any sample is active."""
     return without_finished(groups, count_active(groups))
 
 
@@ -77,15 +84,15 @@ def plan_groups(present: Mapping[str, Tensor], ins_max: int, ins_per: int) -> li
 class Part:
     """A part of the batch that is computed at once: all of it, without `--accumulate`.
 
-    scenes    keyed by domain
-    groups    those that any part in any process needs, the same number everywhere
-    annotated the samples of each domain that have an instance
-    divisor   what a sum over samples is divided by for the mean over the whole batch
+    scenes      keyed by domain
+    groups      those that any part in any process needs, the same number everywhere
+    taking_part the samples of each domain that are active in any of them
+    divisor     what a sum over samples is divided by for the mean over the whole batch
     """
 
     scenes: Mapping[str, Scene]
     groups: list[Group]
-    annotated: Mapping[str, set[int]]
+    taking_part: Mapping[str, set[int]]
     divisor: float
 
 
@@ -93,30 +100,27 @@ def divide_batch(
     scenes: Mapping[str, Scene],
     present: Mapping[str, Tensor],
     pieces: int,
-    *,
-    ins_max: int,
-    ins_per: int,
+    cut: Cut,
 ) -> list[Part]:
     """The batch in `pieces` parts, in order; some are empty if there are fewer samples.
 
-    present is as in `cut_groups`. Several processes exchange here, on the CPU, which groups they
-    need and how many samples they have: a process divides by the mean of their batch sizes, and the
-    mean of the processes' gradients is that of one large batch.
+    present is as in `cut_groups`, and `cut` makes groups of it. Several processes exchange here, on
+    the CPU, which groups they need and how many samples they have: a process divides by the mean of
+    their batch sizes, and the mean of the processes' gradients is that of one large batch.
     """
     size = len(next(iter(scenes.values())))
-    cuts = [range(size * i // pieces, size * (i + 1) // pieces) for i in range(pieces)]
-    rows = [{d: p[cut.start : cut.stop] for d, p in present.items()} for cut in cuts]
-    groups = [cut_groups(part, ins_max, ins_per) for part in rows]
+    places = [range(size * i // pieces, size * (i + 1) // pieces) for i in range(pieces)]
+    groups = [cut({d: p[own.start : own.stop] for d, p in present.items()}) for own in places]
     counts = sum(count_active(plan) for plan in groups)
     facts = sum_over_processes(torch.cat([counts.flatten(), torch.tensor([size])]))
     return [
         Part(
-            {domain: scene.select(cut) for domain, scene in scenes.items()},
+            {domain: scene.select(own) for domain, scene in scenes.items()},
             without_finished(plan, facts[:-1].view_as(counts)),
-            {d: {i for i, row in enumerate(p.tolist()) if any(row)} for d, p in part.items()},
+            {d: {i for group in plan for i in group.active[d]} for d in scenes},
             facts[-1].item() / world_size(),
         )
-        for cut, plan, part in zip(cuts, groups, rows, strict=True)
+        for own, plan in zip(places, groups, strict=True)
     ]
 
 
@@ -170,6 +174,13 @@ def translate_in_groups(
         samples = {d: add_finished(drawn[d], t.fake, group) for d, t in translations.items()}
         canvases |= {d: advance(canvases[d], samples[d], group.active[d]) for d in samples}
         yield Step(group, translations, samples, dict(canvases))
+
+
+def next_steps(runs: list[Iterator[Step]], taken: list[Step]) -> Iterator[Step]:
+    """The next step of each run, made when it is asked for, and kept in `taken`."""
+    for run in runs:
+        taken.append(next(run))
+        yield taken[-1]
 
 
 def add_finished(canvas: Scene, fake: Scene, group: Group) -> Scene:

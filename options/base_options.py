@@ -10,8 +10,8 @@ import torch
 
 import data
 import models
-from models.networks import DISCRIMINATORS, GENERATORS, NORMS, SCHEMES
 from options.device_options import add_device_arguments, device_problems
+from options.network_options import add_network_arguments, complete_networks
 from options.parser import OptionParser, SizePair
 from util.device import parse_gpu_ids
 from util.distributed import is_main
@@ -81,7 +81,7 @@ class BaseOptions:
             help="check options and data, print the plan, write nothing",
         )
         self.add_data_arguments(parser.group("data"))
-        self.add_network_arguments(parser.group("networks"))
+        add_network_arguments(parser.group("networks"))
         group = parser.group("device")
         add_device_arguments(group)
         group.add_argument(
@@ -138,49 +138,6 @@ class BaseOptions:
             "--display_winsize", type=int, default=256, help="picture width on the pages"
         )
 
-    def add_network_arguments(self, group) -> None:
-        group.add_argument(
-            "--netG", choices=GENERATORS, default="set", help="basic: masks as channels"
-        )
-        group.add_argument(
-            "--netD", choices=DISCRIMINATORS, default="set", help="basic: masks as channels"
-        )
-        group.add_argument(
-            "--ngf", type=int, default=64, help="width of the generators' first layer"
-        )
-        group.add_argument(
-            "--ndf", type=int, default=64, help="width of the discriminators' first layer"
-        )
-        group.add_argument("--n_blocks", type=int, default=9, help="residual blocks per encoder")
-        group.add_argument(
-            "--n_layers_D", type=int, default=3, help="strided layers of a discriminator"
-        )
-        group.add_argument("--norm", choices=NORMS, default="instance", help="normalisation layer")
-        group.add_argument(
-            "--input_nc", type=int, default=3, help="channels of A: 3 colour, 1 grey"
-        )
-        group.add_argument(
-            "--output_nc", type=int, default=3, help="channels of B: 3 colour, 1 grey"
-        )
-        group.add_argument(
-            "--init_type", choices=SCHEMES, default="normal", help="initialisation of G"
-        )
-        group.add_argument("--init_gain", type=float, default=0.02, help="its scale")
-        group.add_argument(
-            "--init_D",
-            choices=("default", *SCHEMES),
-            default="default",
-            help="initialisation of D; default: PyTorch's, as in the published runs",
-        )
-        group.add_argument("--dropout", action="store_true", help="dropout in the residual blocks")
-        group.add_argument(
-            "--no_dropout",
-            dest="dropout",
-            action="store_false",
-            default=argparse.SUPPRESS,
-            help="without (the default)",
-        )
-
     def saved_options(self, first: argparse.Namespace) -> dict:
         """Options of an earlier run that stand in for the defaults."""
         return {}
@@ -190,6 +147,7 @@ class BaseOptions:
         opt.name = run_name(opt)
         opt.label = f"iter_{opt.load_iter}" if opt.load_iter else opt.epoch
         opt.gpu_ids = parse_gpu_ids(opt.gpu_ids)
+        complete_networks(opt)
         if opt.num_threads is None:
             opt.num_threads = 4 if opt.gpu_ids else 0
         for side in "HW":
@@ -220,6 +178,7 @@ class BaseOptions:
         if opt.init_gain <= 0:
             yield f"--init_gain {opt.init_gain}: must be positive"
         yield from device_problems(opt)
+        yield from models.find_model(opt.model).option_problems(opt)
         if opt.input_nc != opt.output_nc or opt.input_nc not in (1, 3):
             yield (
                 f"--input_nc {opt.input_nc} --output_nc {opt.output_nc}: "

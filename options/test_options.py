@@ -11,7 +11,14 @@ from util.errors import UserError
 INHERITED = (
     *("model", "dataset_mode", "netG", "netD", "ngf", "ndf", "n_blocks", "n_layers_D", "norm"),
     *("dropout", "input_nc", "output_nc", "ins_per", "ins_max", "set_order", "no_mask"),
-    *("fineSizeH", "fineSizeW", "resize_or_crop", "swap_networks"),
+    *(
+        "no_spectral_norm",
+        "double_params",
+        "fineSizeH",
+        "fineSizeW",
+        "resize_or_crop",
+        "swap_networks",
+    ),
 )
 
 
@@ -79,6 +86,8 @@ class TestOptions(BaseOptions):
             yield "only train.py runs in several processes: start this with python, not torchrun"
         if opt.num_test is not None and opt.num_test < 1:
             yield f"--num_test {opt.num_test}: at least 1"
+        if (getattr(opt, "composite", None) or 0) < 0:
+            yield f"--composite {opt.composite}: at least 0 pixels"
         if opt.aspect_ratio <= 0:
             yield f"--aspect_ratio {opt.aspect_ratio}: must be positive"
 

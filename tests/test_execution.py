@@ -2,6 +2,7 @@
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from models import create_model
 from models.execution import Execution
 from models.networks import build_generator
 from models.networks.padding import ReflectionPad
-from models.sequential import divide_batch
+from models.sequential import cut_groups, divide_batch
 
 CPU = torch.device("cpu")
 
@@ -77,12 +78,12 @@ def test_accumulated_parts_are_the_batch(pieces, pool):
 def test_parts_of_a_batch_take_the_same_groups():
     batch = {"A": random_scene([4, 1, 0]), "B": random_scene([0, 0, 1])}
     present = {domain: scene.present for domain, scene in batch.items()}
-    parts = divide_batch(batch, present, 2, ins_max=4, ins_per=2)
+    parts = divide_batch(batch, present, 2, partial(cut_groups, ins_max=4, ins_per=2))
     assert [len(part.scenes["A"]) for part in parts] == [1, 2] and parts[0].divisor == 3
     first, second = ([dict(group.active) for group in part.groups] for part in parts)
     assert first == [{"A": [0], "B": []}, {"A": [0]}]
     assert second == [{"A": [0], "B": [1]}, {"A": []}]
-    assert [part.annotated["B"] for part in parts] == [set(), {1}]
+    assert [part.taking_part["B"] for part in parts] == [set(), {1}]
 
 
 # ---- precisions and layouts

@@ -5,8 +5,9 @@ import torch
 
 from conftest import double_model, random_scene
 from data.scene import Scene
-from models.insta_gan_model import mean_by_name
-from models.sequential import plan_groups, translate_in_groups
+from models.direction import generate
+from models.losses import mean_by_name
+from models.sequential import cut_groups, translate_in_groups, unfinished
 
 FIXED = "--lr 0 --lr_D 0 --pool_size 0 --init_gain 0.3 --ins_max 5 --ins_per 2"
 
@@ -22,7 +23,7 @@ def gradients(model) -> dict[str, torch.Tensor]:
 
 def plan(model):
     """The groups of the model's batch."""
-    return plan_groups(model.present, model.opt.ins_max, model.opt.ins_per)
+    return unfinished(model.cut(model.present))
 
 
 def group_by_group(model, scenes) -> dict[int, tuple[dict, dict]]:
@@ -34,15 +35,15 @@ def group_by_group(model, scenes) -> dict[int, tuple[dict, dict]]:
 
 def test_plan_cuts_from_ins_max_and_leaves_finished_samples_out():
     present = {"A": random_scene([1, 4, 0]).present, "B": random_scene([5, 0, 2]).present}
-    plan = plan_groups(present, ins_max=5, ins_per=2)
+    plan = unfinished(cut_groups(present, ins_max=5, ins_per=2))
     assert [(g.start, g.stop, g.slots) for g in plan] == [(0, 2, 2), (2, 4, 2), (4, 5, 1)]
     assert [g.active for g in plan] == [
         {"A": [0, 1], "B": [0, 2]},
         {"A": [1], "B": [0]},
         {"B": [0]},
     ]
-    assert [g.stop for g in plan_groups(present, ins_max=5, ins_per=9)] == [5]
-    assert plan_groups({"A": random_scene([0]).present}, 4, 2) == []
+    assert [g.stop for g in unfinished(cut_groups(present, ins_max=5, ins_per=9))] == [5]
+    assert unfinished(cut_groups({"A": random_scene([0]).present}, 4, 2)) == []
 
 
 @pytest.mark.parametrize("words", ["", "--netG basic --netD basic", "--gan_mode vanilla"])
@@ -216,8 +217,8 @@ def test_generator_joins_calls_without_changing_them():
     model = double_model("--init_gain 0.3")
     a, b = random_scene([2, 1], seed=1), random_scene([3], seed=2)
     with torch.no_grad():
-        joined = model.generate(model.networks["G_A"], a, None, b)
-        alone = model.generate(model.networks["G_A"], a)[0]
+        joined = generate(model.networks["G_A"], a, None, b)
+        alone = generate(model.networks["G_A"], a)[0]
     assert joined[1] is None
     assert torch.allclose(joined[0].image, alone.image, atol=1e-12)
     assert torch.allclose(joined[0].masks, alone.masks, atol=1e-12)

@@ -114,7 +114,8 @@ class Checkpoints:
             if difference := model.architecture_difference(name, state):
                 raise UserError(
                     f"{path} is of another architecture: {difference}; type the --netG, "
-                    "--netD, --ngf, --ndf, --n_blocks, --n_layers_D, --norm or --dropout it has"
+                    "--netD, --ngf, --ndf, --n_blocks, --n_layers_D, --norm, --dropout, "
+                    "--double_params or --no_spectral_norm it has"
                 )
 
     def weights_path(self, label: str, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""What `test.py` leaves behind: pictures, instance masks, a page, and scores."""
+"""What `test.py` leaves behind: pictures, instance masks, and a page that shows them."""
 
 import json
 import sys
@@ -17,15 +17,20 @@ from util.images import save_png, to_pixels
 if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
     from data.scene import Scene
 
+LISTING = "results.json"
+
 
 class Results:
-    """The folder `results/NAME/PHASE_EPOCH`, filled picture by picture."""
+    """The folder `results/NAME/PHASE_EPOCH`, filled picture by picture.
+
+    Besides the pictures, `images/STEM_VISUAL.png`, it holds every instance's mask before and after,
+    `STEM_real_A_mask_0.png` and `STEM_fake_B_mask_0.png`, and a list of what was translated.
+    """
 
     def __init__(self, folder: Path, opt):
         self.folder = folder
         self.opt = opt
-        self.sections: dict[tuple[str, int], tuple[str, dict[str, str], str]] = {}
-        self.natural_width = 0
+        self.sections: dict[tuple[str, int], dict] = {}
         self.bar: tqdm | None = None
         (folder / "images").mkdir(parents=True, exist_ok=True)
 
@@ -37,24 +42,33 @@ class Results:
         visuals: Mapping[str, Tensor],
         target: str,
     ) -> None:
-        """Write one batch: every visual and every translated instance's mask.
+        """Write one batch: every visual and every instance's mask.
 
-        places are those of its pictures on the page, among the ones with this target.
+        places are those of its pictures on the page, among the ones with this target. fake has the
+        masks that the model translated, which may be fewer than the picture's or none.
         """
+        source = "A" if target == "B" else "B"
         for i, name in enumerate(real.names):
             files = {}
             for visual, batch in visuals.items():
                 files[visual] = f"images/{name}_{visual}.png"
                 save_png(to_pixels(batch[i]), self.folder / files[visual], self.opt.aspect_ratio)
-            for slot, number in enumerate(real.numbers[i]):
-                mask = torch.where(fake.masks[i, slot] > 0, 1.0, -1.0)[None]
-                path = self.folder / "images" / f"{name}_fake_{target}_mask_{number}.png"
-                save_png(to_pixels(mask), path)
-            count = len(real.numbers[i])
-            title = f"{name}, {'A to B' if target == 'B' else 'B to A'}"
-            note = f"{count} instance{'s' * (count != 1)}"
-            self.sections[target, places[i]] = title, files, note
-            self.natural_width = max(self.natural_width, real.image.shape[-1])
+            self.save_masks(real, i, f"{name}_real_{source}")
+            self.save_masks(fake, i, f"{name}_fake_{target}")
+            self.sections[target, places[i]] = {
+                "name": name,
+                "source": source,
+                "instances": len(real.numbers[i]),
+                "width": real.image.shape[-1],
+                "files": files,
+            }
+
+    def save_masks(self, scene: "Scene", sample: int, stem: str) -> None:
+        """Write the masks of one sample, by their numbers."""
+        for slot, number in enumerate(scene.numbers[sample]):
+            mask = torch.where(scene.masks[sample, slot] > 0, 1.0, -1.0)[None]
+            path = self.folder / "images" / f"{stem}_mask_{number}.png"
+            save_png(to_pixels(mask), path, self.opt.aspect_ratio)
 
     def report(self, letter: str, done: int, count: int, available: int) -> None:
         """A progress bar, or on no terminal one line per domain."""
@@ -68,51 +82,38 @@ class Results:
             self.bar = None
             print(f"domain {letter}: translated {count} of {available} pictures")
 
-    def write(self, scores) -> None:
-        """Write the page, and `metrics.json` and `metrics_detail.json` if there are scores."""
+    def write(self) -> None:
+        """Write the list of the pictures and the page."""
         opt = self.opt
-        title = f"{opt.name}: {opt.phase}, epoch {opt.label}"
-        about = [
-            f"Model {opt.model}, data {opt.dataroot}. Each row: the picture, its translation, "
-            "and its translation back; then the unions of their instance masks."
-        ]
-        page = Page(title, about, opt.display_winsize)
-        summary = scores.summary()
-        if summary:
-            write_text(self.folder / "metrics.json", json.dumps(summary, indent=1) + "\n")
-            write_text(
-                self.folder / "metrics_detail.json", json.dumps(scores.detail(), indent=1) + "\n"
-            )
-            header, rows = table(summary, scores.intervals())
-            page.add_table(header, rows)
-            print(aligned([header, *rows]))
         in_order = sorted(self.sections, key=lambda of: ("BA".index(of[0]), of[1]))
-        for name, files, note in (self.sections[key] for key in in_order):
-            page.add_section(name, rows_of(list(files), files), note, self.natural_width)
-        page.write(self.folder / "index.html")
+        listing = {
+            "title": f"{opt.name}: {opt.phase}, epoch {opt.label}",
+            "about": f"Model {opt.model}, data {opt.dataroot}. Each row: the picture, its "
+            "translation, and its translation back; then the unions of their instance masks.",
+            "picture_width": opt.display_winsize,
+            "pictures": [self.sections[key] for key in in_order],
+        }
+        write_text(self.folder / LISTING, json.dumps(listing, indent=1) + "\n")
+        write_page(self.folder, listing)
         print(f"page: {(self.folder / 'index.html').resolve()}")
 
 
-def table(summary: Mapping, intervals: Mapping) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the scores, with their 95 per cent intervals."""
-    names = list(next(iter(summary.values())))
-    rows = [
-        [direction, *(cell(values[name], intervals[direction][name]) for name in names)]
-        for direction, values in summary.items()
-    ]
-    return ["mean (95 % interval)", *(name.replace("_", " ") for name in names)], rows
+def write_page(folder: Path, listing: Mapping, scores: Sequence[Sequence[str]] = ()) -> None:
+    """Write `index.html`: a table of scores, its header first, and the listed pictures."""
+    page = Page(listing["title"], [listing["about"]], listing["picture_width"])
+    if scores:
+        page.add_table(scores[0], scores[1:])
+    width = max((picture["width"] for picture in listing["pictures"]), default=0)
+    for picture in listing["pictures"]:
+        there = "A to B" if picture["source"] == "A" else "B to A"
+        count = picture["instances"]
+        note = f"{count} instance{'s' * (count != 1)}" if count is not None else ""
+        files = picture["files"]
+        page.add_section(f"{picture['name']}, {there}", rows_of(list(files), files), note, width)
+    page.write(folder / "index.html")
 
 
-def cell(value: float | None, interval: tuple[float, float] | None) -> str:
-    """A score with its interval; shares with three digits, levels of 255 with one."""
-    if value is None:
-        return "none"
-    digits = 1 if max(value, *interval) > 2 else 3
-    low, high = (f"{x:.{digits}f}" for x in interval)
-    return f"{value:.{digits}f}  ({low} to {high})"
-
-
-def aligned(rows: list[list[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
     """A table for the terminal."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(

@@ -31,9 +31,11 @@ def build_generator(
 
 
 def build_discriminator(
-    name: str, *, init: str = "default", gain: float = 0.02, **keywords
+    name: str, *, init: str = "default", gain: float = 0.02, spectral: bool = True, **keywords
 ) -> nn.Module:
     """A discriminator of DISCRIMINATORS with spectral norm on every convolution (paper, App. A).
+
+    Without it (`spectral=False`) `basic` is that of pytorch-CycleGAN-and-pix2pix.
 
     `init="default"` is PyTorch's own initialisation, which the published runs had: the official
     spectral-norm wrapper hid the weights from the initialiser.
@@ -42,6 +44,6 @@ def build_discriminator(
     if init != "default":
         initialize(network, init, gain)
     for layer in network.modules():
-        if isinstance(layer, PatchConv2d):
+        if spectral and isinstance(layer, PatchConv2d):
             spectral_norm(layer)
     return network

@@ -58,45 +58,43 @@ class ResnetBlock(nn.Module):
 
 
 def resnet_encoder(
-    in_channels: int, width: int, *, n_blocks: int, norm: str, dropout: bool
+    in_channels: int, width: float, *, n_blocks: int, norm: str, dropout: bool
 ) -> nn.Sequential:
-    """Encoder of CycleGAN's ResNet generator, [B, in, H, W] -> [B, 4 width, H/4, W/4]."""
+    """Encoder of CycleGAN's ResNet generator, [B, in, H, W] -> [B, 4 width, H/4, W/4].
+
+    Channels are the rounded multiples of `width`, so that a fraction of it counts.
+    """
     bias = needs_bias(norm)
+    outer, middle, inner = (round(scale * width) for scale in (1, 2, 4))
     layers: list[nn.Module] = [
         ReflectionPad(3),
-        nn.Conv2d(in_channels, width, 7, bias=bias),
-        NORMS[norm](width),
+        nn.Conv2d(in_channels, outer, 7, bias=bias),
+        NORMS[norm](outer),
         nn.ReLU(),
     ]
-    for scale in (1, 2):
+    for before, after in ((outer, middle), (middle, inner)):
         layers += [
-            nn.Conv2d(scale * width, 2 * scale * width, 3, stride=2, padding=1, bias=bias),
-            NORMS[norm](2 * scale * width),
+            nn.Conv2d(before, after, 3, stride=2, padding=1, bias=bias),
+            NORMS[norm](after),
             nn.ReLU(),
         ]
-    layers += [ResnetBlock(4 * width, norm, dropout) for _ in range(n_blocks)]
+    layers += [ResnetBlock(inner, norm, dropout) for _ in range(n_blocks)]
     return nn.Sequential(*layers)
 
 
-def resnet_decoder(out_channels: int, width: int, *, norm: str) -> nn.Sequential:
+def resnet_decoder(out_channels: int, width: float, *, norm: str) -> nn.Sequential:
     """Decoder of CycleGAN's generator, [B, 4 width, H/4, W/4] -> [B, out, H, W] in [-1, 1]."""
     bias = needs_bias(norm)
+    outer, middle, inner = (round(scale * width) for scale in (1, 2, 4))
+    twice = {"stride": 2, "padding": 1, "output_padding": 1}
     layers: list[nn.Module] = []
-    for scale in (2, 1):
+    for before, after in ((inner, middle), (middle, outer)):
         layers += [
-            nn.ConvTranspose2d(
-                2 * scale * width,
-                scale * width,
-                3,
-                stride=2,
-                padding=1,
-                output_padding=1,
-                bias=bias,
-            ),
-            NORMS[norm](scale * width),
+            nn.ConvTranspose2d(before, after, 3, **twice, bias=bias),
+            NORMS[norm](after),
             nn.ReLU(),
         ]
-    layers += [ReflectionPad(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
+    layers += [ReflectionPad(3), nn.Conv2d(outer, out_channels, 7), nn.Tanh()]
     return nn.Sequential(*layers)
 
 

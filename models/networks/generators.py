@@ -50,7 +50,8 @@ class SetGenerator(nn.Module):
 class StackedGenerator(nn.Module):
     """CycleGAN's ResNet generator on the image and a fixed number of masks, stacked as channels.
 
-    The ablation of the set architecture (`--netG basic`): it depends on the order of the masks.
+    Without masks (`slots=0`) CycleGAN's own, with one CycleGAN+Seg's; with more the ablation of the
+    set architecture, which depends on their order.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class StackedGenerator(nn.Module):
         *,
         slots: int,
         image_channels: int = 3,
-        width: int = 64,
+        width: float = 64,
         n_blocks: int = 9,
         norm: str = "instance",
         dropout: bool = False,
@@ -113,4 +114,6 @@ def erase_absent(masks: Tensor, present: Tensor) -> Tensor:
 def fill_slots(masks: Tensor, present: Tensor, slots: int) -> Tensor:
     """Masks [B, N, H, W], N <= slots, as [B, slots, H, W]; the empty slots are -1."""
     missing = slots - masks.shape[1]
+    if missing == 0:
+        return erase_absent(masks, present)
     return nn.functional.pad(erase_absent(masks, present), (0, 0, 0, 0, 0, missing), value=-1.0)

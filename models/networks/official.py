@@ -65,6 +65,6 @@ def infer_generator(state: dict[str, Tensor]) -> dict:
         key.endswith(".conv_block.6.weight") and value.dim() == 4 for key, value in state.items()
     )
     options = {"netG": kind, "ngf": int(width), "n_blocks": len(blocks), "dropout": dropout}
-    if kind == "set":
+    if kind == "set" or channels in (1, 3):  # else some are masks
         options |= {"input_nc": int(channels), "output_nc": int(channels)}
     return options | ({"norm": "batch"} if affine else {})

@@ -1,0 +1,287 @@
+"""Two generators, each the other's way back: what CycleGAN and InstaGAN have in common."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from data.scene import Scene
+from models.base_model import BaseModel
+from models.building import discriminator_keywords, generator_keywords
+from models.composite import composite
+from models.direction import Direction, generate, judge
+from models.losses import adversarial_loss, mean_by_name, set_l1_loss
+from models.networks import build_discriminator, build_generator
+from models.sequential import (
+    Group,
+    Part,
+    Step,
+    Translation,
+    divide_batch,
+    next_steps,
+    translate_in_groups,
+    unfinished,
+)
+from util.distributed import rank
+from util.image_pool import ImagePool
+
+
+class UnpairedModel(BaseModel):
+    """Translation of two domains into one another, learnt without pairs, both ways at once.
+
+    A model says what of a scene it translates (`prepare`), in which groups (`cut`), by networks of
+    how many mask channels (`mask_slots`), and may add to the losses (`content_losses`).
+    """
+
+    loss_names = tuple(f"{kind}_{x}" for x in "AB" for kind in ("D", "G", "cyc", "idt"))
+    visual_names = tuple(
+        f"{role}_{domain}_{kind}"
+        for source, target in ("AB", "BA")
+        for kind in ("img", "seg")
+        for role, domain in (("real", source), ("fake", target), ("rec", source))
+    )
+
+    @staticmethod
+    def modify_commandline_options(parser, is_train: bool):
+        if not is_train:
+            parser.group("results").add_argument(
+                "--composite",
+                type=int,
+                nargs="?",
+                const=4,
+                metavar="PIXELS",
+                help="paste the translated instances on the source's background, feathered over "
+                "this many pixels (4 if none are given)",
+            )
+            return parser
+        group = parser.group("losses")
+        for domain in "AB":
+            group.add_argument(
+                f"--lambda_{domain}",
+                type=float,
+                default=10.0,
+                help=f"weight of the cycle loss (Eq. 4) of samples of {domain}",
+            )
+        group.add_argument(
+            "--lambda_idt",
+            "--lambda_identity",
+            type=float,
+            default=1.0,
+            help="weight of the identity loss (Eq. 5), a factor on lambda_A and lambda_B",
+        )
+        return parser
+
+    def __init__(self, opt, device: torch.device):
+        super().__init__(opt, device)
+        self.real: dict[str, Scene] = {}
+        self.reconstruction: dict[str, Scene] = {}
+        self.present: dict[str, Tensor] = {}  # on the CPU
+        slots = self.mask_slots(opt)
+        self.networks = {
+            f"G_{x}": build_generator(**generator_keywords(opt, slots[0])) for x in "AB"
+        }
+        if self.is_train:
+            self.networks |= {
+                f"D_{x}": build_discriminator(**discriminator_keywords(opt, slots[1])) for x in "AB"
+            }
+        self.executions = {
+            name: self.runnable(network, compiled=name.startswith("G"))
+            for name, network in self.networks.items()
+        }
+        if self.is_train:
+            self.pools = {
+                f"fake_{x}": ImagePool(opt.pool_size, opt.seed + 2 * rank() + i)
+                for i, x in enumerate("AB")
+            }
+            self.add_optimizer("G", opt.lr)
+            self.add_optimizer("D", opt.lr_D, apart=True)
+        self.directions = {
+            source: self._direction(source, target, target if opt.swap_networks else source)
+            for source, target in ("AB", "BA")
+        }
+
+    def _direction(self, source: str, target: str, letter: str) -> Direction:
+        back = "B" if letter == "A" else "A"
+        training = {}
+        if self.is_train:
+            training = {
+                "discriminator": self.executions[f"D_{letter}"],
+                "pool": self.pools[f"fake_{target}"],
+                "content_weight": getattr(self.opt, f"lambda_{letter}"),
+            }
+        generators = (self.executions[f"G_{letter}"], self.executions[f"G_{back}"])
+        return Direction(source, target, letter, *generators, **training)
+
+    # ---- what makes a model of this family
+
+    @staticmethod
+    def mask_slots(opt) -> tuple[int, int]:
+        """Mask channels of generators and of discriminators, where masks are channels (`basic`)."""
+        return 0, 0
+
+    def prepare(self, scene: Scene) -> Scene:
+        """What is translated of a scene from the loader."""
+        return scene
+
+    @abstractmethod
+    def cut(self, present: Mapping[str, Tensor]) -> list[Group]:
+        """The groups of a batch, keyed by domain; see `cut_groups`."""
+
+    def content_losses(
+        self, direction: Direction, moved: Translation, slots: int
+    ) -> dict[str, Tensor]:
+        """What a translation is asked to keep (Eq. 4 and 5), for each sample, weights included."""
+        weight = direction.content_weight
+        back = self.directions[direction.target].letter
+        terms = {
+            f"cyc_{direction.letter}": weight
+            * set_l1_loss(moved.reconstruction, moved.source, slots)
+        }
+        if moved.identity is not None:
+            loss = set_l1_loss(moved.identity, moved.source, slots)
+            terms[f"idt_{back}"] = weight * self.opt.lambda_idt * loss
+        return terms
+
+    def set_input(self, scenes: Mapping[str, Scene]) -> None:
+        """Take a batch: one scene per domain to be translated, still on the CPU."""
+        scenes = {domain: self.prepare(scene) for domain, scene in scenes.items()}
+        self.present = {domain: scene.present for domain, scene in scenes.items()}
+        self.real = {domain: scene.to(self.device).normalized() for domain, scene in scenes.items()}
+
+    # ---- training
+
+    def optimize_parameters(self) -> None:
+        self.losses = mean_by_name(list(self.train_groups()))
+
+    def train_groups(self) -> Iterator[dict[str, Tensor]]:
+        """One step of both optimisers per group (section 2.3); yields each group's losses.
+
+        The parts of the batch take turns within each update, so that the activations of one of them
+        are held at a time.
+        """
+        parts = divide_batch(self.real, self.present, self.opt.accumulate, self.cut)
+        runs = [translate_in_groups(self.translate, part.scenes, part.groups) for part in parts]
+        for _ in parts[0].groups:
+            steps: list[Step] = []
+            with self.frozen("D_A", "D_B"):
+                turns = zip(parts, next_steps(runs, steps), strict=True)
+                losses = self.minimize("G", (self.generator_losses(*turn) for turn in turns))
+            self.observe(losses)
+            turns = zip(parts, steps, strict=True)
+            yield losses | self.minimize("D", (self.discriminator_losses(*turn) for turn in turns))
+
+    def translate(self, sources: Mapping[str, Scene]) -> dict[str, Translation]:
+        """Both directions of one group.
+
+        Each generator runs once on its sources and on the other direction's sources, which give the
+        identity samples, together, and once more on the other direction's fakes.
+        """
+        fakes, identities = {}, {}
+        for direction in self.directions.values():
+            foreign = sources.get(direction.target) if self.opt.lambda_idt > 0 else None
+            fakes[direction.source], identities[direction.target] = generate(
+                direction.generator, sources.get(direction.source), foreign
+            )
+        return {
+            domain: Translation(
+                source,
+                fakes[domain],
+                generate(self.directions[domain].back_generator, fakes[domain])[0],
+                identities[domain],
+            )
+            for domain, source in sources.items()
+        }
+
+    def generator_losses(self, part: Part, step: Step) -> dict[str, Tensor]:
+        """The terms of Eq. 7, both directions, weights included."""
+        terms = {}
+        for domain in step.translations:
+            terms |= self.direction_losses(self.directions[domain], step)
+        return {name: term.sum() / part.divisor for name, term in terms.items()}
+
+    def direction_losses(self, direction: Direction, step: Step) -> dict[str, Tensor]:
+        """The adversarial and content losses of one direction, for each of its active samples."""
+        sample = step.samples[direction.source]
+        scores = judge(direction.discriminator, sample, settled=step.group.start)
+        content = self.content_losses(
+            direction, step.translations[direction.source], step.group.slots
+        )
+        adversarial = adversarial_loss(scores, True, self.opt.gan_mode)
+        return {f"G_{direction.letter}": adversarial} | content
+
+    def discriminator_losses(self, part: Part, step: Step) -> dict[str, Tensor]:
+        """Eq. 3 of both discriminators; one whose direction is finished has none."""
+        directions = [self.directions[domain] for domain in step.samples]
+        return {
+            f"D_{direction.letter}": self.discriminator_loss(direction, part, step) / part.divisor
+            for direction in directions
+        }
+
+    def discriminator_loss(self, direction: Direction, part: Part, step: Step) -> Tensor:
+        """1/2 [(D(real) - 1)^2 + D(fake)^2], the sum over the active pairs.
+
+        Reals carry their full set; one of which nothing is translated is not judged.
+        """
+        active = step.group.active[direction.source]
+        pairs = [i for i in active if i in part.taking_part[direction.target]]
+        judged = [(part.scenes[direction.target].select(pairs), True)]
+        fake = step.samples[direction.source].detach()
+        judged += [(past, False) for past in self.exchange(direction.pool, fake)]
+        losses = [
+            adversarial_loss(judge(direction.discriminator, scene), real, self.opt.gan_mode).sum()
+            for scene, real in judged
+        ]
+        return 0.5 * sum(losses)
+
+    def exchange(self, pool: ImagePool, fake: Scene) -> list[Scene]:
+        """New fakes for those that the pool returns, joined by size of the picture."""
+        new = [(one.image, one.masks, one.present) for one in fake.split()]  # plain: can be saved
+        by_size: dict[torch.Size, list[Scene]] = {}
+        for past in pool.query(new):
+            by_size.setdefault(past[0].shape, []).append(Scene(*past).to(self.device))
+        return [Scene.cat(scenes) for scenes in by_size.values()] or [fake]
+
+    # ---- inference
+
+    @torch.no_grad()
+    def test(self) -> None:
+        """Translate the batch there and back, every direction that has an input."""
+        for domain, scene in self.real.items():
+            direction = self.directions[domain]
+            fake = self.infer(direction.generator, scene, domain)
+            self.reconstruction[domain] = self.infer(direction.back_generator, fake, domain)
+            if not self.is_train and self.opt.composite is not None:
+                fake = composite(scene, fake, self.opt.composite)
+            self.fake[direction.target] = fake
+
+    def infer(self, generator: nn.Module, scene: Scene, domain: str) -> Scene:
+        """Sequential inference (Eq. 8); a picture without instances stays as it is."""
+        groups = unfinished(self.cut({domain: self.present[domain]}))
+        canvases = {domain: scene}
+        for step in translate_in_groups(
+            lambda sources: {
+                d: Translation(s, *generate(generator, s)) for d, s in sources.items()
+            },
+            canvases,
+            groups,
+        ):
+            canvases = step.canvases
+        return canvases[domain]
+
+    def get_current_visuals(self) -> dict[str, Tensor]:
+        """The batch, its translation and reconstruction: images and unions of masks."""
+        with self.undisturbed():
+            self.test()
+        visuals = {}
+        for domain in self.real:
+            target = self.directions[domain].target
+            scenes = {
+                f"real_{domain}": self.real[domain],
+                f"fake_{target}": self.fake[target],
+                f"rec_{domain}": self.reconstruction[domain],
+            }
+            visuals |= {f"{name}_img": scene.image for name, scene in scenes.items()}
+            if self.real[domain].masks.shape[1]:
+                visuals |= {f"{name}_seg": scene.union() * 2 - 1 for name, scene in scenes.items()}
+        return {name: visuals[name] for name in self.visual_names if name in visuals}
