@@ -31,8 +31,9 @@ def main(argv: list[str] | None = None) -> None:
         test(opt)
 
 
-def test(opt) -> None:
-    """Translate what the options ask for."""
+def test(opt) -> Path:
+    """Translate what the options ask for; returns the folder of the results."""
+    folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.label}"
     checkpoints = Checkpoints(run_folder(opt))
     if not opt.has_saved_options:
         fit_to_weights(opt, checkpoints)
@@ -48,9 +49,9 @@ def test(opt) -> None:
     if opt.dry_run:
         counts = ", ".join(f"{len(scenes)} of {letter}" for letter, scenes in domains.items())
         print(f"dry run: {opt.label} fits, {counts} to translate, nothing written")
-        return
+        return folder
 
-    results = Results(Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.label}", opt)
+    results = Results(folder, opt)
     for letter, scenes in domains.items():
         target = "B" if letter == "A" else "A"
         count = min(len(scenes), opt.num_test or len(scenes))
@@ -61,6 +62,7 @@ def test(opt) -> None:
             done += len(batch)
             results.report(letter, done, count, len(scenes))
     results.write()
+    return folder
 
 
 def translate(model, batch: Scene, source: str, target: str) -> tuple[Scene, dict]:

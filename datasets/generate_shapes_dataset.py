@@ -25,10 +25,7 @@ from util.errors import UserError, command
 SHAPES = {"A": "disk", "B": "triangle"}
 HUES = {"A": (-0.04, 0.04), "B": (0.62, 0.70)}  # of the rim, in turns: reds and blues
 HUE_SHIFT = {"A": 0.13, "B": -0.15}  # from the rim to the middle: to yellow, to cyan
-BACKGROUND = (60, 200)
 TEXTURE_STD = 10.0
-RADIUS = (0.13, 0.22)  # of the disk with the same area, as a share of the picture's side
-MAX_COVERED = 0.6  # share of an instance that later ones may hide
 TRIANGLE_RADIUS = (
     4 * np.pi / (3 * np.sqrt(3))
 ) ** 0.5  # circumradius of the triangle of a unit disk's area
@@ -62,6 +59,28 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--max_instances", type=int, default=2, help="shapes per picture: 1 to this many"
     )
     parser.add_argument(
+        "--min_instances", type=int, default=1, help="as far as there is room for them"
+    )
+    parser.add_argument(
+        "--radius",
+        type=float,
+        nargs=2,
+        default=(0.13, 0.22),
+        metavar=("LEAST", "MOST"),
+        help="of the disk with the shape's area, as a share of the side",
+    )
+    parser.add_argument(
+        "--max_covered", type=float, default=0.6, help="share of a shape that later ones may hide"
+    )
+    parser.add_argument(
+        "--background",
+        type=int,
+        nargs=2,
+        default=(60, 200),
+        metavar=("LEAST", "MOST"),
+        help="levels of 255 that its colour is drawn from: the fewer, the easier to learn",
+    )
+    parser.add_argument(
         "--palette",
         choices=("domain", "shared"),
         default="domain",
@@ -72,6 +91,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for flag, least in (("size", 24), ("train", 1), ("test", 1), ("max_instances", 1), ("seed", 0)):
         if getattr(args, flag) < least:
             raise UserError(f"--{flag} {getattr(args, flag)} is too small: at least {least}")
+    if not 1 <= args.min_instances <= args.max_instances:
+        raise UserError(
+            f"--min_instances {args.min_instances}: from 1 to --max_instances, {args.max_instances}"
+        )
+    for flag, most in (("radius", 0.25), ("background", 255)):
+        low, high = getattr(args, flag)
+        if not 0 <= low <= high <= most or (flag == "radius" and low < 2 / args.size):
+            least = f"{2 / args.size:.3f} (two pixels)" if flag == "radius" else "0"
+            raise UserError(f"--{flag} {low} {high}: two numbers in order, from {least} to {most}")
+    if not 0 <= args.max_covered <= 1:
+        raise UserError(f"--max_covered {args.max_covered}: from 0 to 1")
     return args
 
 
@@ -99,7 +129,7 @@ def draw_picture(
     domain: str, args, rng
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[dict]]:
     """A picture and its clean background (uint8 [H, W, 3]), whole masks (bool) and geometry."""
-    background = draw_background(args.size, rng)
+    background = draw_background(args.size, args.background, rng)
     picture, masks, facts = background.copy(), [], []
     for shape in place_shapes(domain, args, rng):
         distance = signed_distance(shape, args.size)
@@ -112,23 +142,23 @@ def draw_picture(
     return to_uint8(picture), to_uint8(background), masks, facts
 
 
-def draw_background(size: int, rng) -> np.ndarray:
-    """A colour, uniform over BACKGROUND, with a smooth grey texture: float [H, W, 3]."""
-    color = rng.uniform(*BACKGROUND, size=3)
+def draw_background(size: int, levels: tuple[int, int], rng) -> np.ndarray:
+    """A colour, uniform over the levels, with a smooth grey texture: float [H, W, 3]."""
+    color = rng.uniform(*levels, size=3)
     coarse = Image.fromarray(rng.standard_normal((9, 9)).astype(np.float32))
     texture = np.asarray(coarse.resize((size, size), Image.BICUBIC))
     return color + (texture / texture.std() * TEXTURE_STD)[..., None]
 
 
 def place_shapes(domain: str, args, rng) -> list[dict]:
-    """1 to max_instances shapes inside the picture, each at most MAX_COVERED hidden by another."""
+    """Shapes inside the picture, each at most `max_covered` hidden by any later one."""
     shapes: list[dict] = []
-    for _ in range(rng.integers(1, args.max_instances, endpoint=True)):
+    for _ in range(rng.integers(args.min_instances, args.max_instances, endpoint=True)):
         for _ in range(100):
             shape = draw_shape(domain, args, rng)
             cover = signed_distance(shape, args.size) < 0
             hidden = [np.mean(cover[signed_distance(other, args.size) < 0]) for other in shapes]
-            if max(hidden, default=0) <= MAX_COVERED:
+            if max(hidden, default=0) <= args.max_covered:
                 shapes.append(shape)
                 break
     return shapes
@@ -141,7 +171,7 @@ def draw_shape(domain: str, args, rng) -> dict:
     texture, some channel differs by more than 48.
     """
     kind = SHAPES[domain]
-    radius = rng.uniform(*RADIUS) * args.size
+    radius = rng.uniform(*args.radius) * args.size
     reach = radius * (1 if kind == "disk" else TRIANGLE_RADIUS)
     half_width = radius if kind == "disk" else reach * np.sqrt(3) / 2
     below = radius if kind == "disk" else reach / 2

@@ -3,28 +3,26 @@
 Pure functions of arrays. Masks are bool [H, W] or [N, H, W], images uint8 [H, W, 3].
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 
-from data.base_dataset import generator_for
 from data.pictures import read_image
-from data.scene import Scene
-from data.transforms import Preprocessing, draw_crop, fit, resize_image
-from util.images import to_pixels
+from data.transforms import resize_image
+from metrics.base import Metric, Value
+from metrics.masks import iou
+from metrics.pairs import Pair
+from util.errors import UserError
 
-YARDSTICKS = ("mask_shape_success", "image_mask_iou", "background_l1")
 THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)  # of the shape's IoU alone
-SHAPE_IOU = 0.75  # an instance succeeds if its mask is the target shape to this IoU
-PLACE_IOU = 0.3  # and its bounding box is where the source's was
+SHAPE_IOU = 0.75  # an instance succeeds if its shape is the target's to this IoU
+STRICT_IOU = 0.85  # reported beside it
+PLACE_IOU = 0.3  # and, of a mask, if its bounding box is where the source's was
 PIXEL_CHANGE = 48  # of 255: a pixel shows an object if some channel differs by more
-TARGETS = {"AtoB": "triangle", "BtoA": "disk"}
-
-
-def iou(mask: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of two masks; of two empty ones, 0."""
-    return float((mask & other).sum() / max((mask | other).sum(), 1))
+TARGETS = {"A": "triangle", "B": "disk"}  # by the source's domain
 
 
 def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
@@ -64,120 +62,93 @@ def shape_success(source: np.ndarray, translated: np.ndarray, shape: str) -> tup
     return iou(translated, ideal_shape(translated, shape)), box_iou(translated, source)
 
 
-def score_picture(
-    source_image: np.ndarray,
-    translated_image: np.ndarray,
-    background: np.ndarray,
-    source_masks: np.ndarray,
-    translated_masks: np.ndarray,
-    shape: str,
-) -> dict:
-    """The yardsticks of one picture; masks are [N, H, W] in the same order before and after.
+def shown(image: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Where a picture differs from its clean background as an object does, bool [H, W]."""
+    return np.abs(image.astype(int) - background).max(-1) > PIXEL_CHANGE
 
-    mask_shape_success  N times True or False
-    image_mask_iou      what differs from the clean background against the union of translated masks
-    background_l1       mean absolute change (0 to 255) outside source and translated masks,
-                        None if they leave nothing
+
+def window_of(mask: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of the box around a mask that is twice as high and wide as its own."""
+    top, left, bottom, right = bounding_box(mask)
+    grow_y, grow_x = (bottom - top + 1) // 2, (right - left + 1) // 2
+    return (
+        slice(max(top - grow_y, 0), bottom + grow_y),
+        slice(max(left - grow_x, 0), right + grow_x),
+    )
+
+
+def image_shape_ious(
+    translated: np.ndarray, background: np.ndarray, masks: np.ndarray, shape: str
+) -> list[float]:
+    """How well the target shape can be seen where each instance was: from the picture alone.
+
+    For each source instance that overlaps no other: the pixels within twice its box that show an
+    object, against the target shape of their area and centroid. Of two instances whose boxes share
+    pixels, each has those that it is nearer to.
     """
-    matches = [
-        shape_success(*pair, shape) for pair in zip(source_masks, translated_masks, strict=True)
-    ]
-    changed = np.abs(translated_image.astype(int) - background).max(-1) > PIXEL_CHANGE
-    outside = ~(source_masks.any(0) | translated_masks.any(0))
-    change = np.abs(translated_image.astype(int) - source_image)[outside]
-    return {
-        "mask_shape_success": [s >= SHAPE_IOU and p >= PLACE_IOU for s, p in matches],
-        "shape_iou": [s for s, _ in matches],
-        "place_iou": [p for _, p in matches],
-        "image_mask_iou": iou(changed, translated_masks.any(0)),
-        "background_l1": float(change.mean()) if outside.any() else None,
-    }
+    seen = shown(translated, background)
+    alone = [i for i, mask in enumerate(masks) if not (np.delete(masks, i, 0) & mask).any()]
+    nearest = np.stack([distance_transform_edt(~mask) for mask in masks]).argmin(0)
+    ious = []
+    for i in alone:
+        own = np.zeros_like(seen)
+        own[window_of(masks[i])] = True
+        own &= seen & (nearest == i)
+        ious.append(iou(own, ideal_shape(own, shape)) if own.any() else 0.0)
+    return ious
 
 
-class Scores:
-    """The yardsticks over a whole test set; empty if the dataset is not one of drawn shapes.
+def score_picture(pair: Pair, background: np.ndarray, shape: str) -> dict[str, Value]:
+    """The yardsticks of one picture, background being its clean one [H, W, 3].
 
-    how is what brought the pictures to size, None if nothing did: the backgrounds go the same way.
+    image_shape_success     whether the shape is right in the picture, for each lone instance
+    image_shape_success_85  the same to an IoU of 0.85
+    mask_shape_success      whether the translated mask is right in shape and place, each instance
+    image_mask_iou          what the picture shows against the union of the translated masks
     """
+    scores: dict[str, Value] = {}
+    if len(pair.masks):
+        seen = image_shape_ious(pair.translated, background, pair.masks, shape)
+        scores["image_shape_success"] = [value >= SHAPE_IOU for value in seen]
+        scores["image_shape_success_85"] = [value >= STRICT_IOU for value in seen]
+    if pair.translated_masks is not None:
+        matches = [
+            shape_success(*masks, shape)
+            for masks in zip(pair.masks, pair.translated_masks, strict=True)
+        ]
+        scores["mask_shape_success"] = [s >= SHAPE_IOU and p >= PLACE_IOU for s, p in matches]
+    if pair.translated_foreground is not None:
+        where = shown(pair.translated, background)
+        scores["image_mask_iou"] = iou(where, pair.translated_foreground)
+    return scores
 
-    def __init__(self, root: Path, phase: str, how: Preprocessing | None = None):
-        self.root = root
-        self.phase = phase
-        self.how = how
-        self.pictures: dict[str, dict[str, dict]] = {}
 
-    def add(self, real: Scene, fake: Scene, domain: str) -> None:
-        """Score a batch that was translated from `domain`."""
-        if not (self.root / f"{self.phase}{domain}_geometry.json").is_file():
-            return
-        direction = "AtoB" if domain == "A" else "BtoA"
-        scored = self.pictures.setdefault(direction, {})
-        for i, name in enumerate(real.names):
-            image, translated = (np.atleast_3d(to_pixels(x.image[i])) for x in (real, fake))
-            instances = len(real.numbers[i])
-            scored[name] = score_picture(
-                image,
-                translated,
-                self.background(domain, name, image.shape[2]),
-                real.masks[i, :instances].numpy() > 0,
-                fake.masks[i, :instances].numpy() > 0,
-                TARGETS[direction],
+class Shapes(Metric):
+    """The yardsticks of drawn shapes, whose clean backgrounds `background` knows by their name."""
+
+    def __init__(self, source: str, background: Callable[[str, tuple[int, int]], np.ndarray]):
+        self.shape = TARGETS[source]
+        self.background = background
+
+    def pictures(self, pairs: Sequence[Pair]) -> list[dict[str, Value]]:
+        return [
+            score_picture(pair, self.background(pair.name, pair.image.shape[:2]), self.shape)
+            for pair in pairs
+        ]
+
+
+class Backgrounds:
+    """The clean backgrounds that the shapes generator wrote for a phase's domain."""
+
+    def __init__(self, root: Path, phase: str, domain: str):
+        self.folder = root / f"{phase}{domain}_background"
+        if not self.folder.is_dir():
+            raise UserError(
+                f"{self.folder}: there is no such folder; --metrics shapes is for drawn shapes "
+                "(datasets/generate_shapes_dataset.py)"
             )
 
-    def background(self, domain: str, name: str, channels: int) -> np.ndarray:
-        """The clean background of a picture as its translation shows it, [H, W, channels]."""
-        path = self.root / f"{self.phase}{domain}_background" / f"{name}.png"
-        pixels = torch.from_numpy(read_image(path, channels))
-        if self.how:
-            size = fit(pixels.shape[-2:], self.how, name)
-            crop = draw_crop(size, self.how, generator_for(0))
-            pixels = crop.cut(resize_image(pixels, size))
-        return pixels.permute(1, 2, 0).numpy()
-
-    def values(self, direction: str, name: str) -> list[float]:
-        """One value per picture that has one, or per instance for what is counted in instances."""
-        values = [picture[name] for picture in self.pictures[direction].values()]
-        if values and isinstance(values[0], list):
-            values = [value for picture in values for value in picture]
-        return [float(value) for value in values if value is not None]
-
-    def summary(self) -> dict[str, dict[str, float | None]]:
-        """The mean of each yardstick per direction; None where no picture has a value."""
-        return self._each(lambda values: round(float(np.mean(values)), 4) if values else None)
-
-    def intervals(self) -> dict[str, dict[str, tuple[float, float] | None]]:
-        """95 per cent bootstrap intervals of the means."""
-        return self._each(lambda values: bootstrap_interval(values) if values else None)
-
-    def _each(self, function) -> dict[str, dict]:
-        return {
-            direction: {name: function(self.values(direction, name)) for name in YARDSTICKS}
-            for direction in self.pictures
-        }
-
-    def detail(self) -> dict[str, dict]:
-        """Intervals, success at further thresholds, and the values of every picture."""
-        intervals = self.intervals()
-        return {
-            direction: {
-                "intervals_95": intervals[direction],
-                "shape_iou_at_least": {
-                    str(threshold): float(
-                        np.mean(
-                            [value >= threshold for value in self.values(direction, "shape_iou")]
-                        )
-                    )
-                    for threshold in THRESHOLDS
-                },
-                "pictures": pictures,
-            }
-            for direction, pictures in self.pictures.items()
-        }
-
-
-def bootstrap_interval(values: list[float], draws: int = 1000) -> tuple[float, float]:
-    """The 2.5 and 97.5 percentiles of the mean over resampled values, always the same."""
-    rng = np.random.default_rng(0)
-    means = rng.choice(values, (draws, len(values))).mean(1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return round(float(low), 4), round(float(high), 4)
+    def __call__(self, name: str, size: tuple[int, int]) -> np.ndarray:
+        """uint8 [H, W, 3] at the size of the results."""
+        pixels = torch.from_numpy(read_image(self.folder / f"{name}.png", 3))
+        return resize_image(pixels, size).permute(1, 2, 0).numpy()

@@ -243,7 +243,7 @@ def test_composite_keeps_the_background_and_the_instances():
     for feather in (0, 3):
         pasted = composite(source, fake, feather).image
         inside, far = (slice(20, 28),) * 2, slice(20 - 2 * feather)
-        assert torch.equal(pasted[..., *inside], fake.image[..., *inside])
+        assert torch.equal(pasted[(..., *inside)], fake.image[(..., *inside)])
         assert torch.allclose(pasted[..., far, :], source.image[..., far, :], atol=1e-12)
         seam = pasted[..., 24, 19], fake.image[..., 24, 19], source.image[..., 24, 19]
         assert torch.allclose(seam[0], seam[2]) == (feather == 0)

@@ -8,15 +8,18 @@ from PIL import Image
 
 from conftest import one_line_error
 from datasets import generate_shapes_dataset as generator
+from metrics.masks import iou
+from metrics.pairs import Pair
 from metrics.shapes import (
-    Scores,
-    bootstrap_interval,
+    Backgrounds,
     box_iou,
     ideal_shape,
-    iou,
+    image_shape_ious,
     score_picture,
     shape_success,
+    window_of,
 )
+from util.errors import UserError
 
 
 def files(root) -> dict[str, bytes]:
@@ -128,51 +131,121 @@ def test_ideal_shapes_recognise_their_own(kind, other):
     assert shape_success(mask, mask, kind)[1] == 1
 
 
+def pair_of(source: np.ndarray, fake: np.ndarray, translated: np.ndarray) -> Pair:
+    """A pair whose masks, [N, H, W], are source and fake."""
+    image = np.zeros((*source.shape[1:], 3), np.uint8)
+    return Pair("0", "A", image, translated, source, fake, source.any(0), fake.any(0))
+
+
+def painted(masks: list[np.ndarray], color=(0, 0, 255)) -> np.ndarray:
+    """Shapes of a colour on a grey background of 100, uint8 [H, W, 3]."""
+    picture = np.full((*masks[0].shape, 3), 100, np.uint8)
+    picture[np.logical_or.reduce(masks)] = color
+    return picture
+
+
+GREY = np.full((64, 64, 3), 100, np.uint8)
+
+
 def test_a_success_needs_shape_and_place():
     source, away = mask_of("disk", 20, 20, 8), mask_of("triangle", 50, 50, 8)
     here, empty = mask_of("triangle", 20, 20, 8), np.zeros((64, 64), bool)
-    image = np.zeros((64, 64, 3), np.uint8)
 
     def success(translated):
-        scores = score_picture(image, image, image, source[None], translated[None], "triangle")
-        return scores["mask_shape_success"]
+        pair = pair_of(source[None], translated[None], GREY)
+        return score_picture(pair, GREY, "triangle")["mask_shape_success"]
 
     assert success(here) == [True]
     assert success(away) == success(empty) == success(source) == [False]
 
 
-def test_picture_scores_by_hand():
-    background = np.full((64, 64, 3), 100, np.uint8)
+def test_the_picture_alone_is_judged():
+    """Right and wrong shapes in the picture, whatever the masks say; overlapping ones left out."""
+    disks = np.stack([mask_of("disk", x, y, 6) for x, y in ((12, 14), (50, 48))])
+    triangles = [mask_of("triangle", x, y, 6) for x, y in ((12, 14), (50, 48))]
+    ious = image_shape_ious(painted([triangles[0], disks[1]]), GREY, disks, "triangle")
+    assert ious[0] > 0.85 and ious[1] < 0.75
+    assert image_shape_ious(GREY, GREY, disks, "triangle") == [0, 0]
+    faint = painted(triangles, color=(100, 100, 148))  # differs by 48, not by more
+    assert image_shape_ious(faint, GREY, disks, "triangle") == [0, 0]
+    touching = np.stack([mask_of("disk", x, 20, 8) for x in (20, 30)])
+    assert image_shape_ious(GREY, GREY, touching, "triangle") == []
+    pair = pair_of(disks, disks, painted([triangles[0], disks[1]]))
+    scores = score_picture(pair, GREY, "triangle")
+    assert scores["image_shape_success"] == scores["image_shape_success_85"] == [True, False]
+    assert scores["mask_shape_success"] == [False, False]
+
+
+def test_neighbours_do_not_spoil_each_other():
+    """Two shapes whose windows share pixels but that do not overlap: both are seen whole."""
+    places = ((24, 30), (36, 30))
+    disks = np.stack([mask_of("disk", x, y, 5) for x, y in places])
+    rows, columns = window_of(disks[0])
+    assert disks[1][rows, columns].any()
+    translated = painted([mask_of("triangle", x, y, 5) for x, y in places])
+    assert min(image_shape_ious(translated, GREY, disks, "triangle")) > 0.85
+
+
+def test_the_window_is_twice_the_box_and_ends_with_the_picture():
+    mask = np.zeros((40, 40), bool)
+    mask[10:20, 2:8] = True
+    assert window_of(mask) == (slice(5, 25), slice(0, 11))
+
+
+def test_real_pictures_of_the_target_succeed(tmp_path):
+    """The ceiling: triangles as they were drawn, as their own translation."""
+    words = (
+        f"--save_root {tmp_path} --size 48 --train 1 --test 20 --radius 0.1 0.15 --max_covered 0.3"
+    )
+    generator.main(words.split())
+    background = Backgrounds(tmp_path, "test", "B")
+    found = []
+    for path in sorted((tmp_path / "testB").iterdir()):
+        masks = [
+            np.array(Image.open(p)) > 127
+            for p in sorted((tmp_path / "testB_seg").glob(f"{path.stem}_*.png"))
+        ]
+        clean = background(path.stem, (48, 48))
+        found += image_shape_ious(np.array(Image.open(path)), clean, np.stack(masks), "triangle")
+    assert len(found) > 15 and min(found) > 0.85
+
+
+def test_what_the_picture_shows_against_the_masks():
     source, fake = mask_of("disk", 20, 20, 8), mask_of("triangle", 20, 20, 8)
-    image, translated = background.copy(), background.copy()
-    image[source] = (255, 0, 0)
-    translated[fake] = (0, 0, 255)
-    perfect = score_picture(image, translated, background, source[None], fake[None], "triangle")
-    assert perfect["image_mask_iou"] == 1 and perfect["background_l1"] == 0
-    shifted = np.where(fake[..., None], translated, translated + 30).astype(np.uint8)
-    assert score_picture(image, shifted, background, source[None], fake[None], "triangle")[
-        "background_l1"
-    ] == pytest.approx(30)
-    faint = background.copy()
-    faint[fake] = 148  # differs by 48, not by more
-    scores = score_picture(image, faint, background, source[None], fake[None], "triangle")
-    assert scores["image_mask_iou"] == 0
+    perfect = score_picture(pair_of(source[None], fake[None], painted([fake])), GREY, "triangle")
+    assert perfect["image_mask_iou"] == 1
+    half = score_picture(pair_of(source[None], fake[None], GREY), GREY, "triangle")
+    assert half["image_mask_iou"] == 0
 
 
-def test_intervals_hold_the_mean_and_repeat():
-    values = list(np.random.default_rng(1).normal(5, 1, 100))
-    low, high = bootstrap_interval(values)
-    assert low < np.mean(values) < high and 0.2 < high - low < 0.6
-    assert bootstrap_interval(values) == (low, high)
+def test_instances_and_room_as_asked(tmp_path):
+    words = "--size 48 --train 12 --test 1 --radius 0.05 0.07 --max_covered 0"
+    generator.main(f"--save_root {tmp_path} --min_instances 6 --max_instances 6 {words}".split())
+    for domain in "AB":
+        for stem, shapes in json.loads(
+            (tmp_path / f"train{domain}_geometry.json").read_text()
+        ).items():
+            assert len(shapes) == 6
+            masks = [
+                np.array(Image.open(tmp_path / f"train{domain}_seg/{stem}_{i}.png")) > 127
+                for i in range(6)
+            ]
+            assert np.sum(masks, 0).max() <= 1 or (np.sum(masks, 0) > 1).mean() < 0.01
 
 
-def test_a_mask_over_everything_leaves_no_background():
-    image = np.zeros((8, 8, 3), np.uint8)
-    full = np.ones((1, 8, 8), bool)
-    assert score_picture(image, image, image, full, full, "disk")["background_l1"] is None
+@pytest.mark.parametrize("words,said", [
+    ("--min_instances 3", "--min_instances 3"),
+    ("--radius 0.2 0.1", "--radius 0.2 0.1"),
+    ("--radius 0.001 0.1", "two pixels"),
+    ("--background 200 300", "--background 200 300"),
+    ("--max_covered 2", "--max_covered 2.0"),
+])  # fmt: skip
+def test_numbers_that_cannot_be_drawn(tmp_path, capsys, words, said):
+    with pytest.raises(SystemExit):
+        generator.main(f"--save_root {tmp_path} {words}".split())
+    one_line_error(capsys, said)
 
 
-def test_other_datasets_have_no_scores(tmp_path):
-    scores = Scores(tmp_path, "test")
-    scores.add(None, None, "A")
-    assert scores.summary() == {}
+def test_other_datasets_have_no_backgrounds(tmp_path):
+    with pytest.raises(UserError, match="testA_background"):
+        Backgrounds(tmp_path, "test", "A")

@@ -98,9 +98,14 @@ class Results:
         print(f"page: {(self.folder / 'index.html').resolve()}")
 
 
-def write_page(folder: Path, listing: Mapping, scores: Sequence[Sequence[str]] = ()) -> None:
-    """Write `index.html`: a table of scores, its header first, and the listed pictures."""
-    page = Page(listing["title"], [listing["about"]], listing["picture_width"])
+def write_page(
+    folder: Path,
+    listing: Mapping,
+    scores: Sequence[Sequence[str]] = (),
+    notes: Sequence[str] = (),
+) -> None:
+    """Write `index.html`: notes, a table of scores, its header first, and the listed pictures."""
+    page = Page(listing["title"], [listing["about"], *notes], listing["picture_width"])
     if scores:
         page.add_table(scores[0], scores[1:])
     width = max((picture["width"] for picture in listing["pictures"]), default=0)

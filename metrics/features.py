@@ -1,0 +1,148 @@
+"""FID and KID, by torchmetrics: how alike two sets of pictures are in some network's features."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from metrics.base import Metric, SetScore, by_size, to_batch
+from metrics.classifier import Classifier
+from metrics.pairs import Pair
+from metrics.reals import RealPictures
+from util.errors import UserError
+
+INCEPTION = "pt_inception-2015-12-05-6726825d.pth"  # torch-fidelity's, the weights of the FID paper
+LARGEST_SUBSET = 100  # pictures of each of KID's subsets
+SUBSETS = 100
+
+
+class Features(nn.Module):
+    """A network's features under a name: uint8 [B, 3, H, W] -> [B, num_features]."""
+
+    def __init__(self, name: str, compute: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.name = name
+        self.compute = compute
+        self.num_features = compute(torch.zeros(2, 3, 64, 64, dtype=torch.uint8)).shape[1]
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.compute(pictures).double()
+
+
+def inception_file(given: str | None) -> Path | None:
+    """The Inception weights: the file that was named, or the one in torch's cache, or None."""
+    path = Path(given) if given else Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION
+    if given and not path.is_file():
+        raise UserError(f"--inception_weights {path}: there is no such file")
+    return path if path.is_file() else None
+
+
+def inception_features(path: Path, device: torch.device) -> Features:
+    """The 2,048 features of the FID paper."""
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError:
+        raise needs("torch-fidelity", "--features inception") from None
+    try:
+        network = FeatureExtractorInceptionV3(
+            "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
+        )
+    except (RuntimeError, KeyError, EOFError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"{path} does not hold torch-fidelity's Inception ({reason})") from None
+    network.to(device).eval()
+    return Features("inception", lambda pictures: network(pictures.to(device))[0])
+
+
+def classifier_features(classifier: Classifier) -> Features:
+    """The features of a fitted classifier, under its name: no number to compare with papers."""
+    return Features(classifier.name, classifier.features)
+
+
+def needs(package: str, what: str) -> UserError:
+    return UserError(f"{what} needs {package}: pip install -r requirements-metrics.txt")
+
+
+class FeatureDistances(Metric):
+    """`fid_NAME` and `kid_NAME` between the translations and real pictures of the target domain."""
+
+    def __init__(
+        self, kinds: Sequence[str], features: Features, reals: RealPictures, target: str, seed: int
+    ):
+        self.kinds = kinds
+        self.features = features
+        self.reals = reals
+        self.target = target
+        self.seed = seed
+        self.fakes: list[Tensor] = []
+
+    def pictures(self, pairs: Sequence[Pair]) -> list[dict]:
+        for places in by_size(pairs):
+            self.fakes.append(self.features(to_batch([pairs[i].translated for i in places])).cpu())
+        return [{} for _ in pairs]
+
+    def whole(self) -> dict[str, SetScore]:
+        real = torch.cat(
+            [self.features(to_batch([image])).cpu() for image, _ in self.reals.of(self.target)]
+        )
+        fake = torch.cat(self.fakes)
+        if min(len(real), len(fake)) < 2:
+            return {}
+        protocol = (
+            f"{len(fake)} translations against {len(real)} real pictures of "
+            f"{self.reals.phase}{self.target}, {self.features.num_features} features of "
+            f"{self.features.name}"
+        )
+        scores = {}
+        if "fid" in self.kinds:
+            value = frechet_distance(real, fake)
+            scores[f"fid_{self.features.name}"] = SetScore(value, len(fake), protocol)
+        if "kid" in self.kinds:
+            value, spread = kernel_distance(real, fake, self.seed)
+            scores[f"kid_{self.features.name}"] = SetScore(value, len(fake), protocol, spread)
+        return scores
+
+
+class Identity(nn.Module):
+    """Hands on features that were computed already."""
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.num_features = count
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def frechet_distance(real: Tensor, fake: Tensor) -> float:
+    """FID (Heusel et al. 2017) of two sets of features, [N, D] and [M, D]."""
+    try:
+        from torchmetrics.image.fid import FrechetInceptionDistance
+    except ImportError:
+        raise needs("torchmetrics", "--metrics fid") from None
+    metric = FrechetInceptionDistance(feature=Identity(real.shape[1])).set_dtype(torch.float64)
+    metric.update(real, real=True)
+    metric.update(fake, real=False)
+    return float(metric.compute())
+
+
+def kernel_distance(real: Tensor, fake: Tensor, seed: int = 0) -> tuple[float, float]:
+    """KID (Binkowski et al. 2018) of two sets of features: its mean and sd over random subsets."""
+    try:
+        from torchmetrics.image.kid import KernelInceptionDistance
+    except ImportError:
+        raise needs("torchmetrics", "--metrics kid") from None
+    size = min(LARGEST_SUBSET, max(2, min(len(real), len(fake)) // 2))
+    with warnings.catch_warnings():  # of the memory that features take, which is little here
+        warnings.simplefilter("ignore", UserWarning)
+        metric = KernelInceptionDistance(
+            feature=Identity(real.shape[1]), subsets=SUBSETS, subset_size=size
+        )
+    metric.update(real, real=True)
+    metric.update(fake, real=False)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        mean, spread = metric.compute()
+    return float(mean), float(spread)

@@ -1,0 +1,43 @@
+"""LPIPS (Zhang et al. 2018) of the background, by the package `lpips`."""
+
+from collections.abc import Sequence
+
+import torch
+from torchvision.models import AlexNet_Weights
+
+from metrics.base import Metric, Value, by_size, to_batch
+from metrics.features import needs
+from metrics.pairs import Pair
+from metrics.weights import download
+
+
+def load_lpips(device: torch.device) -> torch.nn.Module:
+    """LPIPS with AlexNet. Raises UserError if the package or AlexNet's weights cannot be had."""
+    try:
+        import lpips
+    except ImportError:
+        raise needs("lpips", "--metrics lpips") from None
+    download(AlexNet_Weights.IMAGENET1K_V1, "--metrics lpips")  # to say so in one line if it fails
+    return lpips.LPIPS(net="alex", verbose=False).to(device).eval()
+
+
+class Perceptual(Metric):
+    """`background_lpips` of every picture: what changed on the instances is put back first."""
+
+    def __init__(self, network: torch.nn.Module, device: torch.device):
+        self.network = network
+        self.device = device
+
+    @torch.no_grad()
+    def pictures(self, pairs: Sequence[Pair]) -> list[dict[str, Value]]:
+        rows: list[dict[str, Value]] = [{} for _ in pairs]
+        for places in by_size(pairs):
+            chosen = [pairs[i] for i in places]
+            image, other, where = (
+                to_batch([getattr(pair, kind) for pair in chosen], self.device)
+                for kind in ("image", "translated", "background")
+            )
+            x, y = (p.float() / 127.5 - 1 for p in (image, torch.where(where, other, image)))
+            for i, value in zip(places, self.network(x, y).flatten().tolist(), strict=True):
+                rows[i]["background_lpips"] = value
+        return rows

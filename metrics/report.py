@@ -1,0 +1,124 @@
+"""The scores of a folder of results: measured, written down, and put on its page."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from metrics.base import SetScore, Value
+from metrics.pairs import DIRECTIONS, PairFolder
+from metrics.statistics import bootstrap_interval, mean, over_runs, values_of
+from metrics.yardsticks import Yardsticks
+from util.files import write_text
+from util.results import write_page
+
+TITLES = {"AtoB": "A to B", "BtoA": "B to A"}
+
+
+class DirectionScores:
+    """What the metrics made of one direction: values of pictures, and scores of the whole set."""
+
+    def __init__(self, pictures: dict[str, dict[str, Value]], whole: dict[str, SetScore]):
+        self.pictures = pictures
+        self.whole = whole
+        names = dict.fromkeys(name for values in pictures.values() for name in values)
+        rows = {name: values_of(values.get(name) for values in pictures.values()) for name in names}
+        self.intervals = {name: bootstrap_interval(own) for name, own in rows.items()}
+        self.values: dict[str, float | None] = {name: mean(own) for name, own in rows.items()}
+        self.values |= {name: score.value for name, score in whole.items()}
+
+    def cell(self, name: str) -> str:
+        """A score for people: with its interval, or its spread; shares have three digits."""
+        value = self.values.get(name)
+        if value is None:
+            return "none"
+        digits = 1 if abs(value) > 2 else 3
+        if interval := self.intervals.get(name):
+            low, high = (f"{end:.{digits}f}" for end in interval)
+            return f"{value:.{digits}f}  ({low} to {high})"
+        spread = self.whole[name].spread
+        more = "" if spread is None else f"  (± {spread:.{digits}f} over subsets)"
+        return f"{value:.{digits}f}{more}"
+
+
+def score_folder(folder: PairFolder, yardsticks: Yardsticks, batch: int) -> dict:
+    """Measure all results of a folder: a DirectionScores for each direction there is."""
+    return {
+        DIRECTIONS[source]: score_direction(folder, source, yardsticks, batch)
+        for source in folder.pairs
+    }
+
+
+def score_direction(
+    folder: PairFolder, source: str, yardsticks: Yardsticks, batch: int
+) -> DirectionScores:
+    size = folder.pairs[source][0].load().image.shape[:2]
+    metrics = list(yardsticks.of(source, size))
+    pictures: dict[str, dict[str, Value]] = {}
+    for pairs in folder.load(source, batch):
+        for metric in metrics:
+            for pair, values in zip(pairs, metric.pictures(pairs), strict=True):
+                pictures.setdefault(pair.name, {}).update(values)
+    whole = {name: score for metric in metrics for name, score in metric.whole().items()}
+    return DirectionScores(pictures, whole)
+
+
+def table_of(scores: dict[str, DirectionScores]) -> list[list[str]]:
+    """A header, and a row for each score that any direction has."""
+    names = list(dict.fromkeys(name for one in scores.values() for name in one.values))
+    header = ["mean (95 % interval)", *(TITLES[direction] for direction in scores)]
+    return [header, *([spoken(name), *(s.cell(name) for s in scores.values())] for name in names)]
+
+
+def spoken(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def write_scores(folder: PairFolder, scores: dict[str, DirectionScores], about: dict) -> None:
+    """Write metrics.json and metrics_detail.json, and the table on the page."""
+    summary = {
+        direction: {name: rounded(value) for name, value in own.values.items()}
+        for direction, own in scores.items()
+    }
+    write_json(folder.folder / "metrics.json", summary)
+    detail = {
+        direction: {
+            "pictures_scored": len(own.pictures),
+            "intervals_95": own.intervals,
+            "sets": {name: asdict(score) for name, score in own.whole.items()},
+            "pictures": own.pictures,
+        }
+        for direction, own in scores.items()
+    }
+    write_json(folder.folder / "metrics_detail.json", {"about": about} | detail)
+    if listing := folder.listing():
+        write_page(folder.folder, listing, table_of(scores), about["notes"])
+
+
+def rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
+
+
+def write_json(path: Path, content: dict) -> None:
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def runs_table(runs: Sequence[dict[str, DirectionScores]]) -> list[list[str]]:
+    """Mean and standard deviation over several folders, a row for each score."""
+    found = {
+        direction: over_runs([run[direction].values for run in runs if direction in run])
+        for direction in DIRECTIONS.values()
+        if any(direction in run for run in runs)
+    }
+    names = list(dict.fromkeys(name for scores in found.values() for name in scores))
+    rows = [
+        [
+            spoken(name),
+            *(
+                "{:.3f} ± {:.3f}  (n = {})".format(*own[name]) if name in own else "none"
+                for own in found.values()
+            ),
+        ]
+        for name in names
+    ]
+    return [["mean ± sd over folders", *(TITLES[direction] for direction in found)], *rows]
