@@ -7,6 +7,11 @@ from data.transforms import order_instances
 from data.unaligned_dataset import UnalignedDataset
 
 
+def numbers(text: str) -> list[int]:
+    """`0,2` -> [0, 2]."""
+    return [int(part) for part in text.split(",")]
+
+
 class UnalignedSegDataset(UnalignedDataset):
     """`{phase}A/STEM.png` with `{phase}A_seg/STEM_0.png`, `STEM_1.png`, …; likewise B."""
 
@@ -31,6 +36,15 @@ class UnalignedSegDataset(UnalignedDataset):
             default="skip",
             help="what becomes of pictures without a mask; kept ones come out unchanged",
         )
+        if is_train:
+            parser.set_defaults(instances=None)
+        else:
+            group.add_argument(
+                "--instances",
+                type=numbers,
+                metavar="N,N,…",
+                help="translate only these, by the numbers in their masks' names (STEM_0, STEM_2)",
+            )
         return parser
 
     def choose(self, files: SceneListing, domain: str) -> SceneListing:
@@ -44,4 +58,7 @@ class UnalignedSegDataset(UnalignedDataset):
         return [*super().selection(), self.opt.no_mask]
 
     def order(self, masks: torch.Tensor, numbers: tuple[int, ...], generator: torch.Generator):
+        if self.opt.instances is not None:
+            chosen = [i for i, number in enumerate(numbers) if number in self.opt.instances]
+            masks, numbers = masks[chosen], tuple(numbers[i] for i in chosen)
         return order_instances(masks, numbers, self.opt.ins_max, self.opt.set_order, generator)

@@ -3,89 +3,81 @@
 
     python scripts/contact_sheet.py results/quickstart/test_latest docs/quickstart.png
 
-Each direction gives two rows: sources and, below, their translations.
+Each direction gives a row of sources and, below, a row of translations. Several folders are
+compared: the sources, then a row for each folder, all of the same pictures.
 """
 
-import re
+import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from metrics.pairs import PairFiles, PairFolder
 from util.command_line import OneLineParser
 from util.errors import UserError, command
-from util.images import outline
-
-COLORS = np.array([(255, 255, 255), (20, 20, 20), (255, 0, 255), (0, 255, 0)], np.uint8)
-GAP = 4  # pixels between pictures
+from util.sheet import Row, sheet, tile
 
 
 @command
 def main(argv: list[str] | None = None) -> None:
-    parser = OneLineParser(description=__doc__.split("\n")[0])
-    parser.add_argument("results", type=Path, help="results folder that test.py wrote")
+    args = parse(argv)
+    folders = [PairFolder(path) for path in args.results]
+    rows = []
+    for source in "AB" if args.direction == "both" else args.direction[0]:
+        rows += direction_rows(folders, args, source)
+    if not rows:
+        raise UserError(f"--direction {args.direction}: not all folders have results of it")
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    sheet(rows).save(args.output, optimize=True)
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", type=Path, nargs="+", help="results folders")
     parser.add_argument("output", type=Path, help="picture to write")
+    parser.add_argument("--labels", nargs="+", help="a name for each folder, at the left")
+    parser.add_argument("--direction", choices=("AtoB", "BtoA", "both"), default="both")
     parser.add_argument("--columns", type=int, default=8, help="pictures per row (default 8)")
     parser.add_argument(
         "--side", type=int, default=120, help="width of each in pixels (default 120)"
     )
+    parser.add_argument("--outlines", choices=("all", "none"), default="all", help="of the masks")
     args = parser.parse_args(argv)
-    images = args.results / "images"
-    rows = []
-    for source, target in ("AB", "BA"):
-        stems = sorted(
-            p.name.removesuffix(f"_fake_{target}_img.png")
-            for p in images.glob(f"*_fake_{target}_img.png")
-        )[: args.columns]
-        if stems:
-            rows.append(
-                [tile(images, f"{stem}_real_{source}_img", [], args.side) for stem in stems]
-            )
-            rows.append(
-                [
-                    tile(
-                        images, f"{stem}_fake_{target}_img", masks(images, stem, target), args.side
-                    )
-                    for stem in stems
-                ]
-            )
-    if not rows:
-        raise UserError(f"{args.results}: no results in it; give a folder that test.py wrote")
-    sheet(rows).save(args.output, optimize=True)
+    if args.labels and len(args.labels) != len(args.results):
+        raise UserError(f"--labels: {len(args.labels)} for {len(args.results)} folders")
+    if min(args.columns, args.side) < 1:
+        raise UserError("--columns and --side: at least 1")
+    if len(args.results) > 1 and not args.labels:
+        args.labels = [path.parent.name or path.name for path in args.results]
+    return args
 
 
-def masks(images: Path, stem: str, target: str) -> list[Path]:
-    """The masks of a translation, by their numbers."""
-    pattern = re.compile(rf"{re.escape(stem)}_fake_{target}_mask_(\d+)\.png")
-    found = [(int(m[1]), p) for p in images.iterdir() if (m := pattern.fullmatch(p.name))]
-    return [path for _, path in sorted(found)]
+def direction_rows(folders: list[PairFolder], args: argparse.Namespace, source: str) -> list[Row]:
+    """The sources and every folder's translations, of pictures that all of them have."""
+    found = [{pair.name: pair for pair in folder.pairs.get(source, [])} for folder in folders]
+    names = [name for name in found[0] if all(name in own for own in found)][: args.columns]
+    if not names:
+        return []
+    sources = [tile(found[0][name].picture(f"real_{source}_img"), args.side) for name in names]
+    rows: list[Row] = [("source" if args.labels else "", sources)]
+    for i, own in enumerate(found):
+        label = args.labels[i] if args.labels else ""
+        rows.append((label, [translated_tile(own[name], args) for name in names]))
+    return rows
 
 
-def tile(images: Path, name: str, mask_paths: list[Path], side: int) -> np.ndarray:
-    """A picture scaled to the width `side`, with the outline of every mask, uint8 [H, W, 3]."""
-    picture = Image.open(images / f"{name}.png").convert("RGB")
-    size = (side, round(side * picture.height / picture.width))
-    pixels = np.array(picture.resize(size, Image.NEAREST))
-    for i, path in enumerate(mask_paths):
-        mask = np.array(Image.open(path).convert("L").resize(size, Image.NEAREST)) > 127
-        pixels[outline(mask)] = COLORS[i % len(COLORS)]
-    return pixels
-
-
-def sheet(rows: list[list[np.ndarray]]) -> Image.Image:
-    """Rows of equally large tiles, white between them."""
-    height, width = (max(t.shape[axis] for row in rows for t in row) for axis in (0, 1))
-    columns = max(len(row) for row in rows)
-    canvas = Image.new(
-        "RGB", (columns * (width + GAP) - GAP, len(rows) * (height + GAP) - GAP), "white"
-    )
-    for y, row in enumerate(rows):
-        for x, pixels in enumerate(row):
-            canvas.paste(Image.fromarray(pixels), (x * (width + GAP), y * (height + GAP)))
-    return canvas
+def translated_tile(files: PairFiles, args: argparse.Namespace) -> np.ndarray:
+    pair = files.load()
+    masks = pair.translated_masks
+    if masks is None:  # instances that are not told apart have one outline
+        whole = pair.translated_foreground
+        masks = [] if whole is None else [whole]
+    return tile(pair.translated, args.side, masks if args.outlines == "all" else [])
 
 
 if __name__ == "__main__":

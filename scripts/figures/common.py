@@ -1,0 +1,85 @@
+"""What the figure scripts share: a trained run, scenes to translate, and a labelled sheet."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from data import create_dataset
+from data.scene import Scene
+from models.translator import Translator
+from options.base_options import run_folder
+from options.test_options import TestOptions
+from util.command_line import OneLineParser
+from util.errors import UserError
+from util.images import to_pixels
+from util.sheet import Row, sheet
+
+
+class Figure:
+    """A script's options, and the scenes of one domain that it shows.
+
+    The script's own flags are those below; all others are of test.py: --dataroot, --name, ….
+    """
+
+    def __init__(self, doc: str, argv: list[str] | None):
+        parser = OneLineParser(
+            description=doc,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            usage="%(prog)s OUTPUT.png --dataroot FOLDER --name RUN [options of test.py] [options]",
+        )
+        parser.add_argument("output", type=Path, help="PNG to write")
+        parser.add_argument("--pictures", default="4", help="how many, or their names: 0003,0017")
+        parser.add_argument("--side", type=int, default=128, help="width of each in pixels")
+        self.args, rest = parser.parse_known_args(argv)
+        if self.args.side < 8:
+            raise UserError(f"--side {self.args.side}: at least 8 pixels")
+        self.opt = TestOptions().parse(rest)
+        if self.opt.direction == "both":
+            self.opt.direction = "AtoB"
+        self.source, self.target = self.opt.direction[0], self.opt.direction[-1]
+        self.scenes = create_dataset(self.opt).domain(self.source)
+
+    @property
+    def side(self) -> int:
+        return self.args.side
+
+    def translator(self, label: str | None = None) -> Translator:
+        """The run at `--epoch`, or at another one."""
+        opt = argparse.Namespace(**vars(self.opt) | ({"label": label} if label else {}))
+        return Translator(opt, run_folder(opt))
+
+    def chosen(self) -> list[Scene]:
+        """The scenes to show."""
+        if self.args.pictures.isdecimal() and len(self.args.pictures) < 4:
+            count = min(int(self.args.pictures), len(self.scenes))
+            return [self.scenes[i] for i in range(count)]
+        wanted = self.args.pictures.split(",")
+        found = {s.names[0]: s for s in self.scenes if s.names[0] in wanted}
+        for name in wanted:
+            if name not in found:
+                raise UserError(f"--pictures {name}: there is no such picture in {self.opt.phase}")
+        return [found[name] for name in wanted]
+
+    def write(self, rows: list[Row], header: list[str]) -> None:
+        """Write the sheet and say where."""
+        if not rows:
+            raise UserError(f"--pictures {self.args.pictures}: nothing to show")
+        self.args.output.parent.mkdir(parents=True, exist_ok=True)
+        sheet(rows, header).save(self.args.output, optimize=True)
+        print(f"figure: {self.args.output}")
+
+
+def pixels_of(image: torch.Tensor) -> np.ndarray:
+    """The first picture of a batch, uint8 [H, W, 3]."""
+    return np.atleast_3d(to_pixels(image[0])).repeat(1 if image.shape[1] == 3 else 3, -1)
+
+
+def masks_of(scene: Scene) -> list[np.ndarray]:
+    """The instances of the first sample, bool [H, W] each."""
+    return [
+        mask.numpy() > 0
+        for mask, there in zip(scene.masks[0], scene.present[0].tolist(), strict=True)
+        if there
+    ]

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Figures 9 and 10 of the paper with numbers: what each part of InstaGAN is worth, on drawn shapes.
+
+    bash scripts/reproduce_ablation.sh --dry_run     # what would be run
+    bash scripts/reproduce_ablation.sh               # run what is left of it
+
+Every finished row is kept in docs/results/ablation; the tables go into docs/results.md.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from datasets import generate_shapes_dataset
+from scripts import contact_sheet
+from scripts.reproduce.runs import ROOT, Laboratory, Row, Training, read_rows
+from scripts.reproduce.tables import cell, markdown, put, score_of
+from util.command_line import OneLineParser
+from util.errors import UserError, command
+
+METHODS = {  # Figure 9: each adds to the one before
+    "CycleGAN": "--model cycle_gan --double_params",
+    "CycleGAN+Seg": "--model cycle_gan_seg --double_params",
+    "InstaGAN, architecture": "--ins_per 2 --lambda_ctx 0",
+    "+ context loss": "--ins_per 2",
+    "+ sequential": "--ins_per 1",
+}
+ONE, SEQUENTIAL = "--ins_per 6", "--ins_per 1"  # of six instances at inference
+INFERENCE = {name: ONE for name in METHODS if "InstaGAN" in name or "context" in name}
+INFERENCE["+ sequential"] = SEQUENTIAL
+TRAINED = {"One": "+ context loss", "Seq": "+ sequential"}  # Figure 10
+TESTS = (2, 6)  # instances in test pictures; training pictures have 1 or 2
+SCORES = {
+    "image_shape_success": "shape success",
+    "image_shape_success_85": "at 0.85",
+    "mask_shape_success": "mask success",
+    "background_l1": "background L1",
+}
+DATA = "--size 48 --train 400 --test 100 --radius 0.1 0.15 --max_covered 0.3 --background 115 165"
+SIZE = "--load_size 48 --crop_size 48 --ngf 12 --ndf 12 --n_blocks 2 --ins_max 2"
+TRAINING = "--batch_size 4 --niter 3 --niter_decay 4 --print_freq 400 --display_id 0 --no_html"
+
+
+@command
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    os.chdir(ROOT)
+    rows = [row for seed in range(args.seeds) for row in rows_of(seed, args)]
+    laboratory = Laboratory(args.folder / "ablation", args.jobs, args.device)
+    if args.dry_run:
+        print(laboratory.plan(rows))
+        return
+    draw_data(args.data)
+    try:
+        laboratory.run(rows)
+    finally:
+        write_results(laboratory, rows, args)
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dry_run", action="store_true", help="print what would be run")
+    parser.add_argument("--seeds", type=int, default=3, help="of every training (default 3)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        help="trainings at a time (default: one per core up to 4; on a GPU 1)",
+    )
+    parser.add_argument("--device", default="-1", help="--gpu_ids of all commands (default -1)")
+    parser.add_argument("--data", type=Path, default=Path("datasets/ablation"), help="to draw to")
+    parser.add_argument("--folder", type=Path, default=Path("docs/results"), help="of the rows")
+    parser.add_argument("--train_options", default="", help="more options of train.py")
+    args = parser.parse_args(argv)
+    args.jobs = args.jobs or (min(os.cpu_count() or 1, 4) if args.device == "-1" else 1)
+    for flag in ("seeds", "jobs"):
+        if getattr(args, flag) < 1:
+            raise UserError(f"--{flag} {getattr(args, flag)}: at least 1")
+    return args
+
+
+def draw_data(root: Path) -> None:
+    """The training pictures and tests with two instances, and tests with six."""
+    for count in TESTS:
+        words = f"--save_root {root}/{count} {DATA} --max_instances {count}"
+        if count > 2:
+            words += f" --min_instances {count} --train 1"
+        generate_shapes_dataset.main(shlex.split(words))
+
+
+def rows_of(seed: int, args: argparse.Namespace) -> list[Row]:
+    """All rows of one seed: Figure 9 on both tests, and the crossed ones of Figure 10."""
+    rows = []
+    for method, options in METHODS.items():
+        words = f"--dataroot {args.data}/2 {options} {SIZE} {TRAINING} --seed {seed}"
+        training = Training(f"{slug(method)}_{seed}", f"{words} {args.train_options}".strip())
+        ways = {"": INFERENCE.get(method, "")}
+        if method == TRAINED["One"]:
+            ways["_seq"] = SEQUENTIAL
+        elif method == TRAINED["Seq"]:
+            ways["_one"] = ONE
+        for count in TESTS:
+            for suffix, inference in ways.items():
+                name = f"{slug(method)}{suffix}_on{count}_{seed}"
+                facts = {"method": method, "inference": suffix, "instances": count, "seed": seed}
+                words = f"--dataroot {args.data}/{count} --ins_max 6 --batch_size 10 {inference}"
+                rows.append(Row(name, training, words, facts))
+    return rows
+
+
+def slug(method: str) -> str:
+    """A name for files: `+ context loss` is `context_loss`."""
+    return "_".join("".join(c if c.isalnum() else " " for c in method.lower()).split())
+
+
+# ---- what is written
+
+
+def write_results(laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace) -> None:
+    """The tables of the rows that are done, and the same pictures by all methods."""
+    done = read_rows(laboratory.folder)
+    if not done:
+        return
+    parts = [method_table(done), one_and_sequential(done), claims(done), cost_table(done)]
+    for name in ("AtoB", "BtoA"):
+        for count in TESTS:
+            if picture := write_sheet(laboratory, rows, args, count, name):
+                parts.append(f"![{name}, {count} instances]({picture})")
+    commands = sorted({line for row in done for line in row["commands"]})
+    machines = sorted({f"{row['machine']}; {row['at_a_time']} at a time" for row in done})
+    parts.append(
+        f"Machine: {'; '.join(machines)}. The {len(commands)} commands are in the rows' files, "
+        "[results/ablation](results/ablation)."
+    )
+    put(args.folder.parent / "results.md", "ablation", "\n\n".join(parts))
+
+
+def pick(done: Sequence[dict], method: str, count: int, inference: str = "") -> list[dict]:
+    wanted = (method, count, inference)
+    return [r for r in done if (r["method"], r["instances"], r["inference"]) == wanted]
+
+
+def method_table(done: Sequence[dict]) -> str:
+    header = ["method", *(f"{title}, {n} instances" for n in TESTS for title in SCORES.values())]
+    lines = [
+        [method, *(cell(pick(done, method, n), name) for n in TESTS for name in SCORES)]
+        for method in METHODS
+    ]
+    seeds = len({row["seed"] for row in done})
+    return f"Mean ± sd over {seeds} seeds, both directions averaged.\n\n" + markdown(header, lines)
+
+
+def one_and_sequential(done: Sequence[dict]) -> str:
+    """Figure 10: one-step and sequential at training and at inference."""
+    lines = []
+    for trained, method in TRAINED.items():
+        for inference in TRAINED:
+            suffix = "" if inference == trained else f"_{inference.lower()}"
+            lines.append(
+                [
+                    f"{trained} / {inference}",
+                    *(cell(pick(done, method, n, suffix), s) for n in TESTS for s in SCORES),
+                ]
+            )
+    titles = [f"{title}, {n} instances" for n in TESTS for title in SCORES.values()]
+    return markdown(["training / inference", *titles], lines)
+
+
+def claims(done: Sequence[dict]) -> str:
+    """The paper's claims, seed by seed."""
+    full, ctx, plain = "+ sequential", "+ context loss", "InstaGAN, architecture"
+    wanted = [
+        ("InstaGAN (full) over CycleGAN+Seg, shape success", full, "CycleGAN+Seg", 2, 1),
+        ("CycleGAN+Seg over CycleGAN, shape success", "CycleGAN+Seg", "CycleGAN", 2, 1),
+        ("the context loss lowers background L1", ctx, plain, 2, -1),
+        ("sequential training over one-step on six instances, shape success", full, ctx, 6, 1),
+    ]
+    lines = []
+    for text, better, worse, count, sign in wanted:
+        name = "image_shape_success" if sign > 0 else "background_l1"
+        gains = gains_by_seed(done, better, worse, count, name)
+        right = sum(sign * gain > 0 for gain in gains)
+        shown = ", ".join(f"{gain:+.3f}" for gain in gains)
+        lines.append([text, str(count), shown, f"{right} of {len(gains)} seeds"])
+    return markdown(["claim", "instances", "difference by seed", "holds in"], lines)
+
+
+def gains_by_seed(
+    done: Sequence[dict], better: str, worse: str, count: int, name: str
+) -> list[float]:
+    others = {row["seed"]: score_of(row, name) for row in pick(done, worse, count)}
+    return [
+        score_of(row, name) - others[row["seed"]]
+        for row in sorted(pick(done, better, count), key=lambda row: row["seed"])
+        if row["seed"] in others
+    ]
+
+
+def cost_table(done: Sequence[dict]) -> str:
+    lines = []
+    for method in METHODS:
+        minutes = [row["training_seconds"] / 60 for row in pick(done, method, 2)]
+        lines.append([method, ", ".join(f"{value:.1f}" for value in minutes) or "–"])
+    return markdown(["method", "minutes of training, by seed"], lines)
+
+
+def write_sheet(
+    laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace, count: int, name: str
+) -> str | None:
+    """The same pictures by all methods of the first seed; the path as results.md names it."""
+    own = [
+        row
+        for row in rows
+        if (row.facts["seed"], row.facts["instances"], row.facts["inference"]) == (0, count, "")
+        and (laboratory.results(row) / "images").is_dir()
+    ]
+    if not own:
+        return None
+    output = args.folder / f"ablation_{name}_{count}.png"
+    words = [str(laboratory.results(row)) for row in own]
+    labels = [row.facts["method"].replace(", ", ",\n") for row in own]
+    more = ["--labels", *labels, "--direction", name, "--side", "96"]
+    contact_sheet.main([*words, str(output), *more])
+    return f"{args.folder.name}/{output.name}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# What each part of InstaGAN is worth (paper, Figures 9 and 10), on drawn shapes: bash scripts/reproduce_ablation.sh [--dry_run]
+#
+# Trains CycleGAN, CycleGAN+Seg and three InstaGANs with three seeds and scores them; can be stopped
+# and started again. Rows go into docs/results/ablation, tables and pictures into docs/results.md.
+set -euo pipefail
+exec "${PYTHON:-python3}" "$(dirname "${BASH_SOURCE[0]}")/reproduce/ablation.py" "$@"
