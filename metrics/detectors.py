@@ -14,7 +14,7 @@ from torchvision.models.detection import (
 from metrics.detection import Detections
 from metrics.masks import iou
 from metrics.pairs import Pair
-from metrics.shapes import TARGETS, ideal_shape, shown
+from metrics.shapes import SHAPE_IOU, TARGETS, ideal_shape, shown
 from metrics.weights import load_weights
 from util.errors import UserError, did_you_mean
 
@@ -65,7 +65,8 @@ def category_id(name: str) -> int:
 class ShapeDetector:
     """Finds drawn shapes exactly: what differs from the clean background, in connected parts.
 
-    A part is of the class whose ideal shape fits it better; how well it fits is its score.
+    A part is of the class whose ideal shape fits it better, if it fits as well as `SHAPE_IOU`; how
+    well it does is its score.
     """
 
     def __init__(self, background: Callable[[str, tuple[int, int]], np.ndarray], least: int = 9):
@@ -83,7 +84,7 @@ class ShapeDetector:
         chosen = [
             (mask, fit[category])
             for mask, fit in zip(masks, fits, strict=True)
-            if mask.sum() >= self.least and max(fit, key=fit.get) == category
+            if mask.sum() >= self.least and fit[category] >= max(*fit.values(), SHAPE_IOU)
         ]
         empty = np.zeros((0, *size), bool)
         return Detections(

@@ -107,12 +107,13 @@ class Yardsticks:
         if kind == "shapes" or (kind == "auto" and self.drawn):
             detector: Detector = ShapeDetector(self.backgrounds(source))
             return Detection(detector, TARGETS[source], "the exact detector of drawn shapes")
-        target = swapped(source)
-        if target not in self.opt.categories:
+        classes = self.opt.categories
+        if {*classes} != {"A", "B"}:
             raise UserError("--metrics detection: name the two classes, --categories sheep,giraffe")
-        category_id(self.opt.categories[target])
+        for name in classes.values():
+            category_id(name)
         protocol = f"Mask R-CNN (ResNet-50, FPN), weights {self.opt.detector_weights}"
-        return Detection(self.mask_rcnn(), self.opt.categories[target], protocol)
+        return Detection(self.mask_rcnn(), classes[swapped(source)], protocol)
 
     def note(self, text: str) -> None:
         """Something that a reader of the scores has to know, said once."""
