@@ -82,9 +82,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--palette",
-        choices=("domain", "shared"),
+        choices=("domain", "single", "shared"),
         default="domain",
-        help="domain: reds against blues; shared: any hue, only the shape tells the domains apart",
+        help="domain: reds against blues; only the shape tells the domains apart in single, all "
+        "reds, and in shared, any hue",
     )
     parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same pictures")
     args = parser.parse_args(argv)
@@ -177,8 +178,9 @@ def draw_shape(domain: str, args, rng) -> dict:
     below = radius if kind == "disk" else reach / 2
     x = rng.uniform(half_width + 1, args.size - half_width - 1)
     y = rng.uniform(reach + 1, args.size - below - 1)
-    hue = rng.uniform(*HUES[domain]) if args.palette == "domain" else rng.uniform()
-    shift = HUE_SHIFT[domain] if args.palette == "domain" else 0.14
+    color = "A" if args.palette == "single" else domain
+    hue = rng.uniform() if args.palette == "shared" else rng.uniform(*HUES[color])
+    shift = 0.14 if args.palette == "shared" else HUE_SHIFT[color]
     return {
         "shape": kind,
         "x": round(float(x), 3),

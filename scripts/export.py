@@ -8,6 +8,7 @@ generator on one picture of any height and width that are multiples of 4, and ch
     -> translated_image [1, C, H, W], translated_masks [1, N, H, W]; an absent mask comes out as -1
 
 More than N instances are translated group after group: the translated image is the next image.
+CycleGAN's generators have image and translated_image alone; CycleGAN+Seg's one mask, the union.
 """
 
 import argparse
@@ -38,7 +39,7 @@ TRACED = (40, 48)  # the size that is traced; others are checked
 SMALLEST, LARGEST = 24, 4096
 CASES = ((64, 64), (36, 56), (36, 56, True))  # height and width, and whether a mask is absent
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-Inputs = tuple[Tensor, Tensor, Tensor]
+Inputs = tuple[Tensor, ...]  # image, masks, present, or image alone
 
 
 @command
@@ -46,9 +47,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     opt, checkpoints = options(args)
     network = load_generator(opt, checkpoints, args.direction)
-    masks = min(opt.ins_per, opt.ins_max) if args.masks is None else args.masks
-    if opt.netG == "basic" and masks != network.slots:
-        raise UserError(f"--masks {masks}: this --netG basic takes {network.slots} masks")
+    masks = count_masks(network, opt, args.masks)
+    if masks == 0:
+        network = ImageAlone(network)
     make = partial(example, opt.input_nc, masks)
     program = traced(network, make(*TRACED))
     rows = [["file", *(f"{h}x{w}" for h, w, *_ in CASES[:2]), "an absent mask"]]
@@ -114,10 +115,33 @@ def load_generator(opt, checkpoints: Checkpoints, direction: str) -> nn.Module:
     return model.networks[f"G_{letter}"].eval().requires_grad_(False)
 
 
+def count_masks(network: nn.Module, opt, wanted: int | None) -> int:
+    """Masks per call: what was asked for, if the network can do that."""
+    if opt.netG == "set":
+        return min(opt.ins_per, opt.ins_max) if wanted is None else wanted
+    if wanted not in (None, network.slots):
+        raise UserError(f"--masks {wanted}: this --netG basic takes {network.slots} masks")
+    return network.slots
+
+
+class ImageAlone(nn.Module):
+    """A generator without masks, as a function of the image."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        present = torch.ones(1, 0, dtype=torch.bool, device=image.device)
+        return self.network(image, image[:, :0], present)[:1]
+
+
 def example(channels: int, masks: int, height: int, width: int, absent: bool = False) -> Inputs:
-    """A random picture with `masks` masks, of which the last may be absent."""
+    """A random picture with `masks` masks, of which the last may be absent; alone without any."""
     generator = torch.Generator().manual_seed(height + width)
     image = torch.rand(1, channels, height, width, generator=generator) * 2 - 1
+    if masks == 0:
+        return (image,)
     sets = torch.where(torch.rand(1, masks, height, width, generator=generator) > 0.5, 1.0, -1.0)
     present = torch.ones(1, masks, dtype=torch.bool)
     present[0, -1] = not absent
@@ -130,7 +154,7 @@ def traced(network: nn.Module, inputs: Inputs) -> ExportedProgram:
         4 * Dim(name, min=SMALLEST // 4, max=LARGEST // 4) for name in ("height_4", "width_4")
     )
     free = {2: height, 3: width}
-    return torch.export.export(network, inputs, dynamic_shapes=(free, free, None))
+    return torch.export.export(network, inputs, dynamic_shapes=(free, free, None)[: len(inputs)])
 
 
 def write_program(program: ExportedProgram, path: Path) -> Callable:
@@ -143,7 +167,7 @@ def write_onnx(program: ExportedProgram, path: Path) -> Callable:
     """Write an ONNX model; returns what runs the file in onnxruntime."""
     import onnxruntime
 
-    names = ["translated_image", "translated_masks"]
+    names = ["translated_image", "translated_masks"][: len(program.graph_signature.user_outputs)]
     model = torch.onnx.export(program, dynamo=True, output_names=names, verbose=False)
     write_atomic(path, lambda file: file.write(model.model_proto.SerializeToString()))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -19,8 +19,8 @@ echo "== training: both directions, 16 epochs of 100 steps; watch checkpoints/qu
     --niter 6 --niter_decay 10 --precision auto --ins_max 2 --ins_per 2 \
     --print_freq 200 --update_html_freq 400 --save_latest_freq 2000 --save_epoch_freq 100 "$@"
 
-echo "== translating the test pictures"
-"$python" test.py --dataroot datasets/quickstart --name quickstart
+echo "== translating the test pictures, and measuring how good they are"
+"$python" evaluate.py --dataroot datasets/quickstart --name quickstart
 
 minutes=$(((SECONDS - begin + 30) / 60))
 echo "== done in about $minutes min (installation not counted). Open this page in a browser:"

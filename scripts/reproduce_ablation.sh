@@ -4,4 +4,5 @@
 # Trains CycleGAN, CycleGAN+Seg and three InstaGANs with three seeds and scores them; can be stopped
 # and started again. Rows go into docs/results/ablation, tables and pictures into docs/results.md.
 set -euo pipefail
-exec "${PYTHON:-python3}" "$(dirname "${BASH_SOURCE[0]}")/reproduce/ablation.py" "$@"
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+exec "${PYTHON:-python3}" scripts/reproduce/ablation.py "$@"

@@ -54,6 +54,25 @@ def test_stacked_generators_and_other_directions(run, capsys):
     one_line_error(capsys, "--masks 3", "2 masks")
 
 
+@pytest.mark.parametrize("model,masks", [("cycle_gan", 0), ("cycle_gan_seg", 1)])
+def test_baselines(run, model, masks):
+    run(train.main, f"--name r --niter 1 --niter_decay 0 --no_html --model {model}")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    export.main(["--name", "r"])
+    session = onnxruntime.InferenceSession(
+        "exported/r_AtoB.onnx", providers=["CPUExecutionProvider"]
+    )
+    names = ["image", "masks", "present"] if masks else ["image"]
+    assert [given.name for given in session.get_inputs()] == names
+    opt, checkpoints = export.options(export.parse(["--name", "r"]))
+    network = export.load_generator(opt, checkpoints, "AtoB")
+    assert export.count_masks(network, opt, None) == masks
+    inputs = export.example(3, masks, 36, 28)
+    alone = network if masks else export.ImageAlone(network)
+    named = dict(zip(names, map(np.asarray, inputs), strict=True))
+    agree(session.run(None, named), alone(*inputs))
+
+
 def test_what_does_not_agree_is_not_kept(trained, monkeypatch, capsys):
     monkeypatch.setattr(export, "largest_difference", lambda *_: float("nan"))
     with pytest.raises(SystemExit) as stop:

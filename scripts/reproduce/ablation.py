@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from datasets import generate_shapes_dataset
 from scripts import contact_sheet
-from scripts.reproduce.runs import ROOT, Laboratory, Row, Training, read_rows
+from scripts.reproduce.runs import Laboratory, Row, Training, read_rows
 from scripts.reproduce.tables import cell, markdown, put, score_of
 from util.command_line import OneLineParser
 from util.errors import UserError, command
@@ -49,7 +49,6 @@ TRAINING = "--batch_size 4 --niter 3 --niter_decay 4 --print_freq 400 --display_
 @command
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    os.chdir(ROOT)
     rows = [row for seed in range(args.seeds) for row in rows_of(seed, args)]
     laboratory = Laboratory(args.folder / "ablation", args.jobs, args.device)
     if args.dry_run:
@@ -194,12 +193,13 @@ def claims(done: Sequence[dict]) -> str:
 def gains_by_seed(
     done: Sequence[dict], better: str, worse: str, count: int, name: str
 ) -> list[float]:
-    others = {row["seed"]: score_of(row, name) for row in pick(done, worse, count)}
-    return [
-        score_of(row, name) - others[row["seed"]]
-        for row in sorted(pick(done, better, count), key=lambda row: row["seed"])
-        if row["seed"] in others
+    """Better minus worse, for each seed of which both are done."""
+    values = [
+        {row["seed"]: score_of(row, name) for row in pick(done, method, count)}
+        for method in (better, worse)
     ]
+    both = [[own.get(seed) for own in values] for seed in sorted(values[0])]
+    return [first - second for first, second in both if None not in (first, second)]
 
 
 def cost_table(done: Sequence[dict]) -> str:

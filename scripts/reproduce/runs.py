@@ -66,8 +66,9 @@ class Laboratory:
         return [*words, *shlex.split(row.options), "--gpu_ids", self.device]
 
     def results(self, row: Row) -> Path:
-        """Where the row's translations are; the last part is test.py's."""
-        return Path("results") / self.folder.name / row.name / row.training.name / "test_latest"
+        """Where the row's translations are; the last parts are test.py's."""
+        translated = f"{row.facts.get('phase', 'test')}_latest"
+        return Path("results") / self.folder.name / row.name / row.training.name / translated
 
     def file(self, row: Row) -> Path:
         return self.folder / f"{row.name}.json"

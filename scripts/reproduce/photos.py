@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Tables 1 and 2 of the paper: classification scores on real photos, against CycleGAN.
+
+    bash scripts/reproduce_tables.sh --dry_run --tables ccp --size 300 200     # what would be run
+    bash scripts/reproduce_tables.sh --tables ccp --size 96 64 --ngf 16 --n_blocks 4 --minutes 60
+
+Rows are kept in docs/results/ccp and docs/results/coco, the tables go into docs/results.md.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from data.scene_folder import find_scenes
+from scripts import contact_sheet
+from scripts.reproduce.runs import Laboratory, Row, Training, read_rows, write_json
+from scripts.reproduce.tables import markdown, put
+from util.command_line import OneLineParser
+from util.errors import UserError, command
+
+METHODS = {"CycleGAN": "--model cycle_gan --double_params", "InstaGAN": ""}
+TABLES = {  # the folder that the dataset's generator writes, the classes, and the paper's score
+    "ccp": ("datasets/pnt2sht_ccp", ("pants", "shorts"), "classification"),
+    "coco": ("datasets/shp2gir_coco", ("sheep", "giraffe"), "masked_classification"),
+}
+PHASES = ("train", "test")
+TIMED_PICTURES = 24  # of the short training by which --minutes sets the number of epochs
+METRICS = "auto,classification,masked_classification,fid,kid"
+
+
+@command
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    for table in args.tables:
+        laboratory = Laboratory(args.folder / table, args.jobs, args.device)
+        root = args.data or Path(TABLES[table][0])
+        if not args.dry_run and not root.is_dir():
+            raise UserError(f"{root}: there is no such folder; see datasets/README.md")
+        rows = rows_of(table, root, laboratory, args)
+        if args.dry_run:
+            print(laboratory.plan(rows))
+            continue
+        try:
+            laboratory.run(rows)
+        finally:
+            write_results(table, laboratory, rows, args)
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--dry_run", action="store_true", help="print what would be run")
+    add("--tables", choices=TABLES, nargs="+", default=list(TABLES), help="default: both")
+    add("--data", type=Path, help="dataset folder, for one table (default: as in the README)")
+    add("--size", type=int, nargs=2, required=True, metavar=("H", "W"), help="multiples of 4")
+    add("--ngf", type=int, default=64, help="width of all networks")
+    add("--n_blocks", type=int, default=9, help="residual blocks")
+    add("--batch_size", type=int, default=4)
+    add("--ins_max", type=int, default=4)
+    add("--ins_per", type=int, default=2)
+    add("--niter", type=int, default=100, help="epochs at the full rate")
+    add("--niter_decay", type=int, default=100, help="epochs of decay")
+    add("--minutes", type=float, help="train each method for this long, whatever its epochs")
+    add("--seed", type=int, default=0)
+    add("--classifier", default="vgg16", help="see evaluate.py")
+    add("--weights", default="imagenet", help="see evaluate.py")
+    add("--jobs", type=int, default=1, help="trainings at a time")
+    add("--device", default="auto", help="--gpu_ids of all commands")
+    add("--folder", type=Path, default=Path("docs/results"), help="of the rows")
+    args = parser.parse_args(argv)
+    if args.data and len(args.tables) > 1:
+        raise UserError("--data is one dataset: give one of --tables as well")
+    if args.minutes is not None and args.minutes <= 0:
+        raise UserError(f"--minutes {args.minutes}: more than 0")
+    return args
+
+
+def rows_of(table: str, root: Path, laboratory: Laboratory, args: argparse.Namespace) -> list[Row]:
+    """A row for each method and phase."""
+    rows = []
+    for method, options in METHODS.items():
+        name = f"{method.lower()}_{args.size[0]}x{args.size[1]}_{args.ngf}_{args.seed}"
+        words = training_options(root, options, args)
+        epochs = epochs_of(name, words, root, laboratory, args)
+        training = Training(name, f"{words} --niter {epochs[0]} --niter_decay {epochs[1]}")
+        for phase in PHASES:
+            words = f"--dataroot {root} --phase {phase} --metrics {METRICS} --batch_size 8 "
+            words += f"--classifier {args.classifier} --weights {args.weights}"
+            facts = {"table": table, "method": method, "phase": phase, "size": args.size}
+            facts |= {"ngf": args.ngf, "n_blocks": args.n_blocks, "epochs": sum(epochs)}
+            rows.append(Row(f"{name}_{phase}", training, words, facts))
+    return rows
+
+
+def training_options(root: Path, options: str, args: argparse.Namespace) -> str:
+    """What a method is trained with, but for the epochs; pictures are cut from a tenth larger."""
+    height, width = args.size
+    words = [
+        f"--dataroot {root} {options} --crop_size {height} {width}",
+        f"--load_size {round(1.1 * height)} {round(1.1 * width)}",
+        f"--ngf {args.ngf} --ndf {args.ngf} --n_blocks {args.n_blocks}",
+        f"--batch_size {args.batch_size} --seed {args.seed} --ins_max {args.ins_max}",
+        *([f"--ins_per {args.ins_per}"] if "cycle_gan" not in options else []),
+        "--display_id 0 --save_epoch_freq 1000",
+    ]
+    return " ".join(words)
+
+
+def epochs_of(
+    name: str, options: str, root: Path, laboratory: Laboratory, args: argparse.Namespace
+) -> tuple[int, int]:
+    """The epochs that were typed, or as many as --minutes allow by a short training's speed.
+
+    Their number is kept, so that a training that was stopped goes on to the same end.
+    """
+    path = laboratory.work / f"{name}_epochs.json"
+    if args.minutes is None or (args.dry_run and not path.is_file()):
+        return args.niter, args.niter_decay
+    if not path.is_file():
+        words = f"{options} --max_dataset_size {TIMED_PICTURES} --niter 1 --niter_decay 0"
+        short = Training(f"{name}_timed", f"{words} --print_freq {TIMED_PICTURES // 2}")
+        laboratory.call(laboratory.train_command(short), f"{short.name}.log")
+        last = (laboratory.work / short.name / "metrics.jsonl").read_text().splitlines()[-1]
+        pictures = max(len(find_scenes(root, "train", domain, True)) for domain in "AB")
+        epochs = max(2, int(60 * args.minutes / (json.loads(last)["time"] * pictures)))
+        write_json(path, {"niter": epochs - epochs // 2, "niter_decay": epochs // 2})
+    found = json.loads(path.read_text())
+    return found["niter"], found["niter_decay"]
+
+
+# ---- what is written
+
+
+def write_results(
+    table: str, laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace
+) -> None:
+    """The scores of the rows that are done, and the same test pictures by both methods."""
+    done = read_rows(laboratory.folder)
+    if not done:
+        return
+    classes, score = TABLES[table][1:]
+    parts = []
+    for direction, (source, target) in (("AtoB", classes), ("BtoA", classes[::-1])):
+        parts.append(f"{source} to {target}\n\n{score_table(done, direction)}")
+    tests = [r for r in rows if r.facts["phase"] == "test"]
+    if all((laboratory.results(row) / "images").is_dir() for row in tests):
+        output = args.folder / f"{table}.png"
+        words = [str(laboratory.results(row)) for row in tests]
+        labels = [row.facts["method"] for row in tests]
+        contact_sheet.main([*words, str(output), "--labels", *labels, "--columns", "10"])
+        parts.append(f"![{classes[0]} and {classes[1]}]({args.folder.name}/{output.name})")
+    machines = sorted({f"{row['machine']}; {row['at_a_time']} at a time" for row in done})
+    parts.append(f"Machine: {'; '.join(machines)}. The paper's score is {score.replace('_', ' ')}.")
+    put(args.folder.parent / "results.md", table, "\n\n".join(parts))
+
+
+def score_table(done: Sequence[dict], direction: str) -> str:
+    """A row per run and phase, a column per score."""
+    names = list(dict.fromkeys(name for row in done for name in row["scores"].get(direction, {})))
+    header = [
+        "method",
+        "pictures",
+        "minutes",
+        "epochs",
+        *(name.replace("_", " ") for name in names),
+    ]
+    lines = []
+    for row in done:
+        own = row["scores"].get(direction, {})
+        cells = ["–" if own.get(name) is None else f"{own[name]:.3g}" for name in names]
+        facts = [f"{row['training_seconds'] / 60:.0f}", str(row["epochs"])]
+        lines.append([row["method"], row["phase"], *facts, *cells])
+    turned = zip(header, *lines, strict=True)  # many scores, few runs: a line per score
+    first, *others = (list(line) for line in turned)
+    return markdown(first, others)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

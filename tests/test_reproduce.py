@@ -1,0 +1,172 @@
+"""The reproduction scripts: what is done is kept, what is left goes on, and pages are written."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import evaluate
+import train
+from conftest import ROOT, one_line_error
+from metrics.classifier import KINDS
+from scripts.reproduce import ablation, photos
+from scripts.reproduce.runs import Laboratory, Row, Training
+from scripts.reproduce.tables import cell, put, score_of
+from util.errors import UserError
+
+TINY = "--load_size 32 --crop_size 32 --ngf 4 --ndf 4 --n_blocks 1 --ins_max 2"
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """Commands run in this process, in a folder of their own; returns those that were run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "memory_line", lambda *_: "")
+    monkeypatch.setitem(KINDS, "small", type(KINDS["small"])(32, None, 2, 1e-3))
+    made = []
+
+    def call(self, command, log):
+        made.append(command)
+        (train if command[0] == "train.py" else evaluate).main(command[1:])
+
+    monkeypatch.setattr(Laboratory, "call", call)
+    return made
+
+
+@pytest.fixture
+def tiny_ablation(monkeypatch):
+    monkeypatch.setattr(ablation, "DATA", "--size 32 --train 4 --test 2")
+    monkeypatch.setattr(ablation, "SIZE", TINY)
+    monkeypatch.setattr(ablation, "TRAINING", "--niter 1 --niter_decay 0 --display_id 0")
+
+
+def test_the_ablation_from_nothing_to_its_page(calls, tiny_ablation, capsys):
+    ablation.main("--seeds 1 --jobs 1 --dry_run".split())
+    plan = capsys.readouterr().out.splitlines()
+    assert len(plan) == 5 + 10 + 4 and not calls and not Path("docs").exists()
+    ablation.main("--seeds 1 --jobs 1".split())
+    assert [command[0] for command in calls].count("train.py") == 5 and len(calls) == 19
+    rows = [json.loads(path.read_text()) for path in Path("docs/results/ablation").glob("*.json")]
+    assert len(rows) == 14 and {row["instances"] for row in rows} == {2, 6}
+    row = next(
+        row for row in rows if row["method"] == "+ sequential" and row["inference"] == "_one"
+    )
+    assert "--ins_per 1" in row["commands"][0] and "--ins_per 6" in row["commands"][1]
+    assert row["machine"] and "image_shape_success" in row["scores"]["AtoB"]
+    page = Path("docs/results.md").read_text()
+    for words in (
+        *ablation.METHODS,
+        "One / Seq",
+        "holds in",
+        "1 of 1 seeds",
+        "results/ablation_AtoB_6.png",
+    ):
+        assert words in page or words == "1 of 1 seeds"
+    assert Path("docs/results/ablation_BtoA_2.png").is_file()
+
+
+def test_what_is_done_is_not_done_again(calls, tiny_ablation, capsys):
+    ablation.main("--seeds 1 --jobs 1".split())
+    page = Path("docs/results.md")
+    page.write_text("# Mine\n\n" + page.read_text() + "\nand this\n")
+    del calls[:]
+    lost = Path("docs/results/ablation/context_loss_seq_on6_0.json")
+    lost.unlink()
+    ablation.main("--seeds 1 --jobs 1".split())
+    assert [command[0] for command in calls] == ["evaluate.py"] and lost.is_file()
+    assert page.read_text().startswith("# Mine") and page.read_text().endswith("and this\n")
+    ablation.main("--seeds 1 --jobs 1 --dry_run".split())
+    assert "to do" not in capsys.readouterr().out.split("scores:")[-1]
+
+
+def test_a_training_that_was_stopped_goes_on(calls, shapes, tmp_path):
+    laboratory = Laboratory(tmp_path / "rows", 1, "-1")
+    words = f"--dataroot {shapes} {TINY} --display_id 0 --save_latest_freq 2 --niter_decay 0"
+    training = Training("r", f"{words} --niter 1")
+    laboratory.call(laboratory.train_command(training), "")
+    again = Training("r", f"{words} --niter 2")
+    laboratory.train(again)
+    assert "--continue_train" in calls[-1]
+    log = (laboratory.work / "r/loss_log.txt").read_text()
+    assert "epoch: 2" in log and laboratory.seconds(again) > 0
+    laboratory.train(again)
+    assert len(calls) == 2
+
+
+def test_a_command_that_fails_is_one_line_and_the_others_go_on(tmp_path, monkeypatch, shapes):
+    monkeypatch.chdir(tmp_path)
+    laboratory = Laboratory(Path("rows"), 1, "-1")
+    rows = [Row(name, Training(name, f"--dataroot {shapes} --niter x"), "", {}) for name in "ab"]
+    with pytest.raises(UserError, match=r"train.py ended with 2: error: .*--niter.*a\.log"):
+        laboratory.run(rows)
+    assert Path("checkpoints/rows/logs/b.log").is_file()
+
+
+def test_photos_are_trained_for_some_minutes(calls, shapes, monkeypatch, capsys):
+    monkeypatch.setattr(photos, "METRICS", "background,classification")
+    words = (
+        f"--tables ccp --data {shapes} --size 32 32 --ngf 4 --n_blocks 1 --batch_size 2 --device -1"
+    )
+    words += " --classifier small --minutes 0.002"
+    photos.main([*words.split(), "--dry_run"])
+    assert not calls and "--crop_size 32 32" in capsys.readouterr().out
+    photos.main(words.split())
+    assert [command[1:3] for command in calls if "timed" in command[2]]
+    rows = [json.loads(path.read_text()) for path in Path("docs/results/ccp").glob("*.json")]
+    assert {(row["method"], row["phase"]) for row in rows} == {
+        (m, p) for m in photos.METHODS for p in ("train", "test")
+    }
+    page = Path("docs/results.md").read_text()
+    assert "pants to shorts" in page and "classification real test" in page and "ccp.png" in page
+    del calls[:]
+    photos.main(words.split())
+    assert not calls
+
+
+def test_mistakes_are_one_line(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for main, words, said in (
+        (ablation.main, "--seeds 0", "--seeds 0"),
+        (photos.main, "--size 32 32 --data x", "--data"),
+        (photos.main, "--size 32 32 --tables ccp --data nowhere", "nowhere"),
+        (photos.main, "--size 32 32 --tables ccp --minutes 0", "--minutes"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(words.split())
+        assert stop.value.code == 2
+        one_line_error(capsys, said)
+
+
+def test_scores_over_directions_and_seeds():
+    rows = [{"scores": {"AtoB": {"x": a, "y": None}, "BtoA": {"x": a + 0.2}}} for a in (0.1, 0.3)]
+    assert score_of(rows[0], "x") == pytest.approx(0.2)
+    assert cell(rows, "x") == "0.300 ± 0.141" and cell(rows, "y") == "–"
+
+
+def test_a_page_keeps_what_stands_around(tmp_path):
+    page = tmp_path / "p.md"
+    put(page, "a", "one")
+    put(page, "b", "two")
+    page.write_text(page.read_text().replace("# Results", "# Results\n\nby hand"))
+    put(page, "a", "three")
+    text = page.read_text()
+    assert "by hand" in text and "one" not in text and text.index("three") < text.index("two")
+
+
+@pytest.mark.parametrize(
+    "script", ["reproduce_ablation.sh --dry_run", "reproduce_tables.sh --dry_run --size 32 32"]
+)
+def test_shell_scripts_say_what_they_would_run(script):
+    name, *words = shlex.split(script)
+    command = ["bash", str(ROOT / "scripts" / name), *words]
+    done = subprocess.run(
+        command,
+        env={"PYTHON": sys.executable, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "python train.py" in done.stdout and "python evaluate.py" in done.stdout
