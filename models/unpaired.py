@@ -77,14 +77,12 @@ class UnpairedModel(BaseModel):
         self.real: dict[str, Scene] = {}
         self.reconstruction: dict[str, Scene] = {}
         self.present: dict[str, Tensor] = {}  # on the CPU
-        slots = self.mask_slots(opt)
-        self.networks = {
-            f"G_{x}": build_generator(**generator_keywords(opt, slots[0])) for x in "AB"
-        }
+        slots, judged = self.mask_slots(opt)
+        keywords = generator_keywords(opt, slots)
+        self.networks = {f"G_{x}": build_generator(**keywords) for x in "AB"}
         if self.is_train:
-            self.networks |= {
-                f"D_{x}": build_discriminator(**discriminator_keywords(opt, slots[1])) for x in "AB"
-            }
+            keywords = discriminator_keywords(opt, judged)
+            self.networks |= {f"D_{x}": build_discriminator(**keywords) for x in "AB"}
         self.executions = {
             name: self.runnable(network, compiled=name.startswith("G"))
             for name, network in self.networks.items()

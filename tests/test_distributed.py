@@ -90,6 +90,7 @@ def twelve(shapes, tmp_path_factory) -> Path:
     "words,tolerance",
     [
         ("--ins_max 2 --pool_size 0", 1e-9),
+        ("--model cycle_gan_seg --pool_size 0", 1e-9),
         # Twice the steps: Adam blows up the rounding of biases that a normalisation cancels.
         ("--ins_max 3 --pool_size 0 --accumulate 2", 1e-8),
     ],

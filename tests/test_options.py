@@ -69,7 +69,7 @@ def test_help_shows_all_groups(capsys):
     assert stop.value.code == 0
     text = capsys.readouterr().out
     for part in (
-        "InstaGAN:",
+        "losses:",
         "instances:",
         "networks:",
         "optimisation:",
