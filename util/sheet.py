@@ -44,8 +44,8 @@ def sheet(rows: Sequence[Row], header: Sequence[str] = ()) -> Image.Image:
     canvas = Image.new("RGB", size, PAPER)
     pen = ImageDraw.Draw(canvas)
     for x, text in enumerate(header):
-        place = (left + x * (width + GAP) + width / 2, top - GAP)
-        pen.text(place, shortened(text, width, font), INK, font, anchor="mb")
+        place = (left + x * (width + GAP) + width / 2, top - 2 * GAP)
+        pen.text(place, shortened(text, width, font), INK, font, anchor="ms")
     for y, (label, row) in enumerate(rows):
         edge = top + y * (height + GAP)
         place = (left - 2 * GAP, edge + height / 2)
