@@ -1,6 +1,6 @@
 """What became of the background: L1, PSNR and SSIM where neither picture has an instance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -68,6 +68,20 @@ def masked_mean(values: Tensor, where: Tensor) -> Tensor:
     return total / (where.sum((1, 2, 3)) * values.shape[1])
 
 
+def batches(
+    pairs: Sequence[Pair], device: torch.device | str
+) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor]]:
+    """Pairs of one size together: their places, pictures, translations and backgrounds."""
+    for places in by_size(pairs):
+        yield (
+            places,
+            *(
+                to_batch([getattr(pairs[i], kind) for i in places], device)
+                for kind in ("image", "translated", "background")
+            ),
+        )
+
+
 class Background(Metric):
     """`background_l1`, `background_psnr` and `background_ssim` of every picture."""
 
@@ -82,12 +96,7 @@ class Background(Metric):
 
     def pictures(self, pairs: Sequence[Pair]) -> list[dict[str, Value]]:
         rows: list[dict[str, Value]] = [{} for _ in pairs]
-        for places in by_size(pairs):
-            chosen = [pairs[i] for i in places]
-            image, other, where = (
-                to_batch([getattr(pair, kind) for pair in chosen], self.device)
-                for kind in ("image", "translated", "background")
-            )
+        for places, image, other, where in batches(pairs, self.device):
             for name, measure in self.measures.items():
                 for i, value in zip(places, measure(image, other, where).tolist(), strict=True):
                     rows[i][name] = None if value != value else value

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torchvision.models import AlexNet_Weights
 
-from metrics.base import Metric, Value, by_size, to_batch
+from metrics.background import batches
+from metrics.base import Metric, Value
 from metrics.features import needs
 from metrics.pairs import Pair
 from metrics.weights import download
@@ -31,12 +32,7 @@ class Perceptual(Metric):
     @torch.no_grad()
     def pictures(self, pairs: Sequence[Pair]) -> list[dict[str, Value]]:
         rows: list[dict[str, Value]] = [{} for _ in pairs]
-        for places in by_size(pairs):
-            chosen = [pairs[i] for i in places]
-            image, other, where = (
-                to_batch([getattr(pair, kind) for pair in chosen], self.device)
-                for kind in ("image", "translated", "background")
-            )
+        for places, image, other, where in batches(pairs, self.device):
             x, y = (p.float() / 127.5 - 1 for p in (image, torch.where(where, other, image)))
             for i, value in zip(places, self.network(x, y).flatten().tolist(), strict=True):
                 rows[i]["background_lpips"] = value
