@@ -28,10 +28,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def evaluate(opt, to_translate) -> None:
     """Translate if that is asked for, and score every folder of results."""
-    torch.manual_seed(opt.seed)
+    yardsticks = Yardsticks(opt, choose_device(opt.gpu_ids))
     paths: list[Path] = opt.results if to_translate is None else [translation.test(to_translate)]
     folders = [PairFolder(path) for path in paths]
-    yardsticks = Yardsticks(opt, choose_device(opt.gpu_ids))
     runs = []
     for folder in folders:
         runs.append(score_folder(folder, yardsticks, opt.batch))
@@ -44,16 +43,8 @@ def evaluate(opt, to_translate) -> None:
 
 def about(opt, yardsticks: Yardsticks) -> dict:
     """How the scores were made."""
-    return {
-        "metrics": yardsticks.names,
-        "dataroot": str(opt.dataroot),
-        "phase": opt.phase,
-        "classifier": opt.classifier,
-        "weights": opt.weights,
-        "seed": opt.seed,
-        "notes": yardsticks.notes,
-        "torch": str(torch.__version__),
-    }
+    options = {name: value for name, value in vars(opt).items() if name not in ("results", "name")}
+    return {"options": options, "notes": yardsticks.notes, "torch": str(torch.__version__)}
 
 
 if __name__ == "__main__":

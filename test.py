@@ -2,6 +2,7 @@
 """Translate pictures: `python test.py --dataroot datasets/shapes --name shapes`. See `--help`."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from data import create_dataset
@@ -35,7 +36,7 @@ def test(opt) -> Path:
         print(f"dry run: {opt.label} fits, {counts} to translate, nothing written")
         return folder
 
-    results = Results(folder, opt)
+    results = Results(folder, opt, asdict(dataset.how) if dataset.how else None)
     for letter, scenes in domains.items():
         target = "B" if letter == "A" else "A"
         count = min(len(scenes), opt.num_test or len(scenes))

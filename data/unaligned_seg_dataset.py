@@ -5,6 +5,7 @@ import torch
 from data.scene_folder import SceneListing, apply_policy
 from data.transforms import order_instances
 from data.unaligned_dataset import UnalignedDataset
+from util.errors import UserError
 
 
 def numbers(text: str) -> list[int]:
@@ -52,6 +53,12 @@ class UnalignedSegDataset(UnalignedDataset):
         chosen, line = apply_policy(files, self.opt.no_mask, where)
         if line:
             print(f"note: {line}")
+        wanted = self.opt.instances
+        if wanted is not None and not any({*scene.numbers} & {*wanted} for scene in chosen):
+            raise UserError(
+                f"--instances {','.join(map(str, wanted))}: no picture in {where} has a mask of "
+                "such a number"
+            )
         return chosen
 
     def selection(self) -> list:

@@ -12,6 +12,7 @@ from metrics.base import Metric, SetScore, Value, by_size, to_batch
 from metrics.classifier import Classifier
 from metrics.pairs import Pair
 from metrics.reals import RealPictures
+from util.errors import UserError
 
 BLANK = 128  # the grey of what is masked
 
@@ -22,35 +23,36 @@ def blanked(pixels: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 class TrainedClassifier:
-    """A classifier fitted to the real training pictures, and how well it knows real pictures."""
+    """A classifier fitted to real training pictures of both domains, masked or not."""
 
-    def __init__(
-        self, classifier: Classifier, train: RealPictures, test: RealPictures, masked: bool
-    ):
+    def __init__(self, classifier: Classifier, train: RealPictures, masked: bool):
         self.classifier = classifier
         self.masked = masked
-        shown = {phase: self.prepared(some) for phase, some in (("train", train), ("test", test))}
-        classifier.fit(shown["train"])
-        self.known = {
-            phase: {d: (classifier.accuracy(own, d), len(own)) for d, own in pictures.items()}
-            for phase, pictures in shown.items()
-        }
+        pictures = {domain: self.prepared(train, domain) for domain in "AB"}
+        classifier.fit(pictures)
+        self.train_scores = {d: self.score(own, d, train) for d, own in pictures.items()}
 
-    def prepared(self, pictures: RealPictures) -> dict[str, list[torch.Tensor]]:
-        return {
-            domain: [
-                torch.from_numpy(blanked(image, where) if self.masked else image).permute(2, 0, 1)
-                for image, where in pictures.of(domain, with_masks=self.masked)
-            ]
-            for domain in "AB"
-        }
+    def prepared(self, pictures: RealPictures, domain: str) -> list[torch.Tensor]:
+        found = [
+            torch.from_numpy(blanked(image, where) if self.masked else image).permute(2, 0, 1)
+            for image, where in pictures.of(domain, with_masks=self.masked)
+        ]
+        if not found:
+            raise UserError(f"{pictures.folder(domain)} has no pictures with masks to classify")
+        return found
+
+    def score(self, pictures: list[torch.Tensor], domain: str, of: RealPictures) -> SetScore:
+        """The share of a domain's real pictures that are recognised as such."""
+        protocol = f"real pictures of {of.folder(domain)}, by {self.classifier.name}"
+        return SetScore(self.classifier.accuracy(pictures, domain), len(pictures), protocol)
 
 
 class Classification(Metric):
     """`classification` (or `masked_classification`) of every picture, and of the real ones."""
 
-    def __init__(self, trained: TrainedClassifier, target: str):
+    def __init__(self, trained: TrainedClassifier, test: RealPictures, target: str):
         self.trained = trained
+        self.test = test
         self.target = target
         self.name = "masked_classification" if trained.masked else "classification"
 
@@ -58,6 +60,10 @@ class Classification(Metric):
         rows: list[dict[str, Value]] = [{} for _ in pairs]
         classifier, column = self.trained.classifier, "AB".index(self.target)
         for places in by_size(pairs):
+            if self.trained.masked:  # without an instance there is nothing to show
+                places = [i for i in places if pairs[i].foreground.any()]
+            if not places:
+                continue
             chosen = [pairs[i] for i in places]
             images = [
                 blanked(pair.translated, pair.place) if self.trained.masked else pair.translated
@@ -69,10 +75,9 @@ class Classification(Metric):
         return rows
 
     def whole(self) -> dict[str, SetScore]:
-        name = self.trained.classifier.name
-        return {
-            f"{self.name}_real_{phase}": SetScore(
-                *known[self.target], f"real pictures of {self.target}, by {name}"
-            )
-            for phase, known in self.trained.known.items()
-        }
+        scores = {f"{self.name}_real_train": self.trained.train_scores[self.target]}
+        if self.test.folder(self.target).is_dir():
+            real = self.trained.prepared(self.test, self.target)
+            score = self.trained.score(real, self.target, self.test)
+            scores[f"{self.name}_real_{self.test.phase}"] = score
+        return scores

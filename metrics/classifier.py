@@ -146,7 +146,7 @@ class Classifier:
         return torch.cat(made)
 
     def batches(self, pictures: Iterable[Tensor]) -> Iterable[Tensor]:
-        """Pictures of any sizes as batches at twice the input's side at most, on the device."""
+        """Pictures of any sizes as batches of one size, in order, on the device."""
         some: list[Tensor] = []
         for picture in pictures:
             if some and (len(some) == BATCH or picture.shape != some[0].shape):

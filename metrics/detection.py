@@ -25,7 +25,7 @@ class Detections:
     scores: np.ndarray
 
 
-Detector = Callable[[Pair, str], Detections]  # a translation, and the class to be found in it
+Detector = Callable[[Sequence[Pair], str], list[Detections]]  # in translations, of a class
 
 
 def pairwise_iou(masks: np.ndarray, detected: np.ndarray) -> np.ndarray:
@@ -85,15 +85,14 @@ class Detection(Metric):
         self.pooled: list[tuple[float, float, float]] = []
 
     def pictures(self, pairs: Sequence[Pair]) -> list[dict[str, Value]]:
-        return [self.picture(pair) for pair in pairs]
+        there = [pair for pair in pairs if pair.foreground.any()]
+        found = iter(self.detector(there, self.category) if there else ())
+        return [self.picture(p, next(found)) if p.foreground.any() else {} for p in pairs]
 
-    def picture(self, pair: Pair) -> dict[str, Value]:
+    def picture(self, pair: Pair, found: Detections) -> dict[str, Value]:
         masks = pair.translated_masks
         if masks is None:  # instances that are not told apart, or left where they were
             masks = pair.masks if pair.translated_foreground is None else pair.place[None]
-        if not len(masks):
-            return {}
-        found = self.detector(pair, self.category)
         overlap = pairwise_iou(masks, found.masks)
         self.pooled += pooled_scores(overlap, found.scores)
         shares = match_scores(overlap, found.scores)

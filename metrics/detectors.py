@@ -1,16 +1,18 @@
 """Detectors for `metrics/detection.py`: torchvision's Mask R-CNN, and an exact one for shapes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.ndimage import label
-from torchvision.models.detection import (
-    MaskRCNN_ResNet50_FPN_Weights,
-    maskrcnn_resnet50_fpn,
-)
+from torch import nn
+from torchvision.models.detection import MaskRCNN as torchvision_mask_rcnn  # noqa: N813
+from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.ops import FrozenBatchNorm2d
 
+from metrics.base import to_batch
 from metrics.detection import Detections
 from metrics.masks import iou
 from metrics.pairs import Pair
@@ -18,6 +20,7 @@ from metrics.shapes import SHAPE_IOU, TARGETS, ideal_shape, shown
 from metrics.weights import load_weights
 from util.errors import UserError, did_you_mean
 
+COCO_CLASSES = 91
 LEAST_SCORE = 0.05
 COCO = {  # the 91-index ids of COCO that torchvision's detectors give, by name
     name: i
@@ -34,9 +37,7 @@ class MaskRCNN:
 
     def __init__(self, weights: str, device: torch.device):
         self.device = device
-        self.network = maskrcnn_resnet50_fpn(
-            weights=None, weights_backbone=None, box_score_thresh=LEAST_SCORE
-        )
+        self.network = build_mask_rcnn()
         load_weights(
             self.network,
             MaskRCNN_ResNet50_FPN_Weights.COCO_V1 if weights == "coco" else Path(weights),
@@ -45,12 +46,24 @@ class MaskRCNN:
         self.network.eval().to(device)
 
     @torch.no_grad()
-    def __call__(self, pair: Pair, category: str) -> Detections:
-        pixels = torch.from_numpy(pair.translated.copy()).permute(2, 0, 1).to(self.device) / 255
-        found = self.network([pixels])[0]
-        keep = (found["labels"] == category_id(category)) & (found["scores"] >= LEAST_SCORE)
+    def __call__(self, pairs: Sequence[Pair], category: str) -> list[Detections]:
+        pixels = [to_batch([pair.translated], self.device)[0] / 255 for pair in pairs]
+        return [self.of_class(found, category_id(category)) for found in self.network(pixels)]
+
+    def of_class(self, found: dict[str, torch.Tensor], number: int) -> Detections:
+        keep = (found["labels"] == number) & (found["scores"] >= LEAST_SCORE)
         masks = (found["masks"][keep, 0] > 0.5).cpu().numpy()
         return Detections(masks, found["scores"][keep].cpu().numpy())
+
+
+def build_mask_rcnn() -> nn.Module:
+    """The network that torchvision's COCO weights fit: frozen batch norms without an epsilon."""
+    backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None)
+    network = torchvision_mask_rcnn(backbone, COCO_CLASSES, box_score_thresh=LEAST_SCORE)
+    for layer in network.modules():
+        if isinstance(layer, FrozenBatchNorm2d):
+            layer.eps = 0.0
+    return network
 
 
 def category_id(name: str) -> int:
@@ -69,24 +82,24 @@ class ShapeDetector:
     well it does is its score.
     """
 
-    def __init__(self, background: Callable[[str, tuple[int, int]], np.ndarray], least: int = 9):
+    def __init__(self, background: Callable[[Pair], np.ndarray], least: int = 9):
         self.background = background
         self.least = least  # pixels of a part
 
-    def __call__(self, pair: Pair, category: str) -> Detections:
-        size = pair.image.shape[:2]
-        parts, count = label(shown(pair.translated, self.background(pair.name, size)))
+    def __call__(self, pairs: Sequence[Pair], category: str) -> list[Detections]:
+        return [self.find(pair, category) for pair in pairs]
+
+    def find(self, pair: Pair, category: str) -> Detections:
+        parts, count = label(shown(pair.translated, self.background(pair)))
         masks = [parts == i + 1 for i in range(count)]
-        fits = [
-            {shape: iou(mask, ideal_shape(mask, shape)) for shape in TARGETS.values()}
-            for mask in masks
-        ]
+        masks = [mask for mask in masks if mask.sum() >= self.least]
+        fits = [{s: iou(mask, ideal_shape(mask, s)) for s in TARGETS.values()} for mask in masks]
         chosen = [
             (mask, fit[category])
             for mask, fit in zip(masks, fits, strict=True)
-            if mask.sum() >= self.least and fit[category] >= max(*fit.values(), SHAPE_IOU)
+            if fit[category] >= max(*fit.values(), SHAPE_IOU)
         ]
-        empty = np.zeros((0, *size), bool)
+        empty = np.zeros((0, *pair.image.shape[:2]), bool)
         return Detections(
             np.stack([mask for mask, _ in chosen]) if chosen else empty,
             np.array([score for _, score in chosen]),

@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -11,11 +13,13 @@ from metrics.base import Metric, SetScore, by_size, to_batch
 from metrics.classifier import Classifier
 from metrics.pairs import Pair
 from metrics.reals import RealPictures
+from util.checkpoint import load_file
 from util.errors import UserError
 
 INCEPTION = "pt_inception-2015-12-05-6726825d.pth"  # torch-fidelity's, the weights of the FID paper
 LARGEST_SUBSET = 100  # pictures of each of KID's subsets
 SUBSETS = 100
+BATCH = 32  # real pictures at once
 
 
 class Features(nn.Module):
@@ -45,11 +49,12 @@ def inception_features(path: Path, device: torch.device) -> Features:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError:
         raise needs("torch-fidelity", "--features inception") from None
+    load_file(path)  # which says so if nothing can be read
     try:
         network = FeatureExtractorInceptionV3(
             "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
         )
-    except (RuntimeError, KeyError, EOFError) as error:
+    except (RuntimeError, KeyError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{path} does not hold torch-fidelity's Inception ({reason})") from None
     network.to(device).eval()
@@ -59,6 +64,12 @@ def inception_features(path: Path, device: torch.device) -> Features:
 def classifier_features(classifier: Classifier) -> Features:
     """The features of a fitted classifier, under its name: no number to compare with papers."""
     return Features(classifier.name, classifier.features)
+
+
+def check_package() -> None:
+    """Raise UserError if FID and KID cannot be computed here."""
+    if not find_spec("torchmetrics"):
+        raise needs("torchmetrics", "--metrics fid,kid")
 
 
 def needs(package: str, what: str) -> UserError:
@@ -84,12 +95,12 @@ class FeatureDistances(Metric):
         return [{} for _ in pairs]
 
     def whole(self) -> dict[str, SetScore]:
-        real = torch.cat(
-            [self.features(to_batch([image])).cpu() for image, _ in self.reals.of(self.target)]
-        )
-        fake = torch.cat(self.fakes)
+        real, fake = features_of(self.features, self.reals, self.target), torch.cat(self.fakes)
         if min(len(real), len(fake)) < 2:
-            return {}
+            raise UserError(
+                f"--metrics {','.join(self.kinds)}: {len(fake)} translations and {len(real)} real "
+                f"pictures in {self.reals.folder(self.target)}, at least 2 are needed of each"
+            )
         protocol = (
             f"{len(fake)} translations against {len(real)} real pictures of "
             f"{self.reals.phase}{self.target}, {self.features.num_features} features of "
@@ -105,6 +116,20 @@ class FeatureDistances(Metric):
         return scores
 
 
+@cache
+def features_of(features: Features, reals: RealPictures, domain: str) -> Tensor:
+    """The features of a domain's real pictures, [N, D], computed once."""
+    found, waiting = [], []
+    for image, _ in reals.of(domain):
+        if waiting and (len(waiting) == BATCH or image.shape != waiting[0].shape):
+            found.append(features(to_batch(waiting)).cpu())
+            waiting = []
+        waiting.append(image)
+    if waiting:
+        found.append(features(to_batch(waiting)).cpu())
+    return torch.cat(found) if found else torch.zeros(0, features.num_features)
+
+
 class Identity(nn.Module):
     """Hands on features that were computed already."""
 
@@ -118,10 +143,8 @@ class Identity(nn.Module):
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """FID (Heusel et al. 2017) of two sets of features, [N, D] and [M, D]."""
-    try:
-        from torchmetrics.image.fid import FrechetInceptionDistance
-    except ImportError:
-        raise needs("torchmetrics", "--metrics fid") from None
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
     metric = FrechetInceptionDistance(feature=Identity(real.shape[1])).set_dtype(torch.float64)
     metric.update(real, real=True)
     metric.update(fake, real=False)
@@ -130,10 +153,8 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 
 def kernel_distance(real: Tensor, fake: Tensor, seed: int = 0) -> tuple[float, float]:
     """KID (Binkowski et al. 2018) of two sets of features: its mean and sd over random subsets."""
-    try:
-        from torchmetrics.image.kid import KernelInceptionDistance
-    except ImportError:
-        raise needs("torchmetrics", "--metrics kid") from None
+    from torchmetrics.image.kid import KernelInceptionDistance
+
     size = min(LARGEST_SUBSET, max(2, min(len(real), len(fake)) // 2))
     with warnings.catch_warnings():  # of the memory that features take, which is little here
         warnings.simplefilter("ignore", UserWarning)

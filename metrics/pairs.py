@@ -115,10 +115,10 @@ class PairFiles:
         return mask
 
     def path(self, key: str) -> Path:
-        if key not in self.files:
-            path = self.folder / "images" / f"{self.name}_{key}.png"
+        path = self.folder / "images" / self.files.get(key, f"{self.name}_{key}.png")
+        if key not in self.files or not path.is_file():
             raise UserError(f"{path} is missing: results are pairs of real and fake pictures")
-        return self.folder / "images" / self.files[key]
+        return path
 
 
 def size_of(pixels: np.ndarray) -> str:
@@ -133,7 +133,7 @@ class PairFolder:
     """The translations of a results folder, by direction, in the order of their names.
 
     A folder that `test.py` wrote has a list of its last translation: what an earlier one left there
-    is not counted. Raises UserError if there are no results.
+    is not read. Raises UserError if there are no results.
     """
 
     def __init__(self, folder: Path):
@@ -143,18 +143,13 @@ class PairFolder:
                 f"{folder}: there is no folder images in it; results are "
                 "images/STEM_fake_B_img.png and the like, as test.py writes them"
             )
-        found: dict[tuple[str, str], dict[str, str]] = {}
-        for path in sorted((folder / "images").glob("*.png")):
-            if match := VISUAL.fullmatch(path.stem):
-                source = match["domain"] if match["role"] != "fake" else swapped(match["domain"])
-                key = f"{match['role']}_{match['domain']}_{match['kind']}"
-                found.setdefault((source, match["stem"]), {})[key] = path.name
-        listed = self.listed(found)
+        self.listing = read_listing(folder / LISTING)
+        found = self.listed() if self.listing else self.scanned()
         self.pairs = {
             source: [
                 PairFiles(stem, source, folder, files)
                 for (of, stem), files in sorted(found.items())
-                if of == source and (of, stem) in listed
+                if of == source
             ]
             for source in "AB"
         }
@@ -162,27 +157,56 @@ class PairFolder:
         if not self.pairs:
             raise UserError(f"{folder / 'images'}: no STEM_fake_B_img.png or STEM_fake_A_img.png")
 
-    def listed(self, found: Mapping) -> set[tuple[str, str]]:
-        """The translations that count: those with a fake, and of the last run if that is known."""
-        listing = self.listing()
-        if listing is None:
-            return {key for key, files in found.items() if any("fake" in role for role in files)}
-        return {(picture["source"], picture["name"]) for picture in listing["pictures"]}
+    def listed(self) -> dict[tuple[str, str], dict[str, str]]:
+        """The files of every translation by source and name, as `test.py` wrote them down."""
+        return {
+            (picture["source"], picture["name"]): {
+                key: Path(file).name
+                for kind in ("files", "masks")
+                for key, file in picture[kind].items()
+            }
+            for picture in self.listing["pictures"]
+        }
 
-    def listing(self) -> dict | None:
-        """What `test.py` wrote down of its results, if it made them."""
-        path = self.folder / LISTING
-        if not path.is_file():
-            return None
-        try:
-            return json.loads(path.read_text())
-        except ValueError:
-            raise UserError(f"{path} is no JSON: delete it, or translate anew") from None
+    def scanned(self) -> dict[tuple[str, str], dict[str, str]]:
+        """The same by the files' names: all sources of the directions that have a translation."""
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for path in sorted((self.folder / "images").glob("*.png")):
+            if match := VISUAL.fullmatch(path.stem):
+                source = match["domain"] if match["role"] != "fake" else swapped(match["domain"])
+                key = f"{match['role']}_{match['domain']}_{match['kind']}"
+                found.setdefault((source, match["stem"]), {})[key] = path.name
+        translated = {s for (s, _), files in found.items() if f"fake_{swapped(s)}_img" in files}
+        return {key: files for key, files in found.items() if key[0] in translated}
+
+    def annotated(self, source: str) -> bool:
+        """Whether any picture of a direction has an instance."""
+        return any(
+            key.startswith((f"real_{source}_mask", f"real_{source}_seg"))
+            for pair in self.pairs[source]
+            for key in pair.files
+        )
 
     def load(self, source: str, size: int) -> Iterator[list[Pair]]:
         """The pairs of one direction, `size` at a time."""
         for start in range(0, len(self.pairs[source]), size):
             yield [files.load() for files in self.pairs[source][start : start + size]]
+
+
+def read_listing(path: Path) -> dict | None:
+    """What `test.py` wrote down of its results, if it made them."""
+    if not path.is_file():
+        return None
+    try:
+        listing = json.loads(path.read_text())
+        missing = {"phase", "channels", "aspect_ratio", "preprocessing"} - listing["data"].keys()
+        for picture in listing["pictures"]:
+            missing |= {"name", "source", "files", "masks"} - picture.keys()
+        if missing:
+            raise KeyError(*missing)
+        return listing
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} is no list of results: delete it, or translate anew") from None
 
 
 def swapped(domain: str) -> str:

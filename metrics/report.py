@@ -7,6 +7,7 @@ from pathlib import Path
 
 from metrics.base import SetScore, Value
 from metrics.pairs import DIRECTIONS, PairFolder
+from metrics.reals import FEW
 from metrics.statistics import bootstrap_interval, mean, over_runs, values_of
 from metrics.yardsticks import Yardsticks
 from util.files import write_text
@@ -23,26 +24,36 @@ class DirectionScores:
         self.whole = whole
         names = dict.fromkeys(name for values in pictures.values() for name in values)
         rows = {name: values_of(values.get(name) for values in pictures.values()) for name in names}
+        self.counts = {name: sum(map(len, own)) for name, own in rows.items()}
         self.intervals = {name: bootstrap_interval(own) for name, own in rows.items()}
         self.values: dict[str, float | None] = {name: mean(own) for name, own in rows.items()}
         self.values |= {name: score.value for name, score in whole.items()}
 
     def cell(self, name: str) -> str:
-        """A score for people: with its interval, or its spread; shares have three digits."""
+        """A score for people: with its interval or spread, and of how many, if not of all."""
         value = self.values.get(name)
         if value is None:
             return "none"
-        digits = 1 if abs(value) > 2 else 3
-        if interval := self.intervals.get(name):
-            low, high = (f"{end:.{digits}f}" for end in interval)
-            return f"{value:.{digits}f}  ({low} to {high})"
-        spread = self.whole[name].spread
-        more = "" if spread is None else f"  (± {spread:.{digits}f} over subsets)"
-        return f"{value:.{digits}f}{more}"
+        if score := self.whole.get(name):
+            spread = (
+                "" if score.spread is None else f"± {digits(score.spread, value)} over subsets, "
+            )
+            return f"{digits(value)}  ({spread}n = {score.count})"
+        low, high = (digits(end, value) for end in self.intervals[name])
+        count = self.counts[name]
+        more = "" if count == len(self.pictures) else f", n = {count}"
+        return f"{digits(value)}  ({low} to {high}{more})"
+
+
+def digits(value: float, like: float | None = None) -> str:
+    """Shares with three digits, levels and per cents with one, small numbers with five."""
+    size = abs(value if like is None else like)
+    return f"{value:.{1 if size > 2 else 5 if 0 < size < 0.01 else 3}f}"
 
 
 def score_folder(folder: PairFolder, yardsticks: Yardsticks, batch: int) -> dict:
     """Measure all results of a folder: a DirectionScores for each direction there is."""
+    yardsticks.notes = []
     return {
         DIRECTIONS[source]: score_direction(folder, source, yardsticks, batch)
         for source in folder.pairs
@@ -52,13 +63,17 @@ def score_folder(folder: PairFolder, yardsticks: Yardsticks, batch: int) -> dict
 def score_direction(
     folder: PairFolder, source: str, yardsticks: Yardsticks, batch: int
 ) -> DirectionScores:
-    size = folder.pairs[source][0].load().image.shape[:2]
-    metrics = list(yardsticks.of(source, size))
+    metrics = list(yardsticks.of(yardsticks.subject(folder, source)))
     pictures: dict[str, dict[str, Value]] = {}
     for pairs in folder.load(source, batch):
+        for pair in pairs:
+            pictures[pair.name] = {}
         for metric in metrics:
             for pair, values in zip(pairs, metric.pictures(pairs), strict=True):
-                pictures.setdefault(pair.name, {}).update(values)
+                pictures[pair.name].update(values)
+    if len(pictures) < FEW:
+        where = f"{folder.folder}, {TITLES[DIRECTIONS[source]]}"
+        yardsticks.note(f"warning: only {len(pictures)} translations in {where}")
     whole = {name: score for metric in metrics for name, score in metric.whole().items()}
     return DirectionScores(pictures, whole)
 
@@ -84,6 +99,7 @@ def write_scores(folder: PairFolder, scores: dict[str, DirectionScores], about: 
     detail = {
         direction: {
             "pictures_scored": len(own.pictures),
+            "counts": own.counts,
             "intervals_95": own.intervals,
             "sets": {name: asdict(score) for name, score in own.whole.items()},
             "pictures": own.pictures,
@@ -91,8 +107,8 @@ def write_scores(folder: PairFolder, scores: dict[str, DirectionScores], about: 
         for direction, own in scores.items()
     }
     write_json(folder.folder / "metrics_detail.json", {"about": about} | detail)
-    if listing := folder.listing():
-        write_page(folder.folder, listing, table_of(scores), about["notes"])
+    if folder.listing:
+        write_page(folder.folder, folder.listing, table_of(scores), about["notes"])
 
 
 def rounded(value: float | None) -> float | None:
@@ -114,11 +130,14 @@ def runs_table(runs: Sequence[dict[str, DirectionScores]]) -> list[list[str]]:
     rows = [
         [
             spoken(name),
-            *(
-                "{:.3f} ± {:.3f}  (n = {})".format(*own[name]) if name in own else "none"
-                for own in found.values()
-            ),
+            *(spread_cell(*own[name]) if name in own else "none" for own in found.values()),
         ]
         for name in names
     ]
     return [["mean ± sd over folders", *(TITLES[direction] for direction in found)], *rows]
+
+
+def spread_cell(value: float, deviation: float | None, count: int) -> str:
+    """A mean over runs for people."""
+    more = "" if deviation is None else f" ± {digits(deviation, value)}"
+    return f"{digits(value)}{more}  (n = {count})"

@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy.ndimage import distance_transform_edt
 
-from data.pictures import read_image
-from data.transforms import resize_image
 from metrics.base import Metric, Value
 from metrics.masks import iou
 from metrics.pairs import Pair
+from metrics.reals import Preparation
 from util.errors import UserError
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)  # of the shape's IoU alone
@@ -117,38 +115,41 @@ def score_picture(pair: Pair, background: np.ndarray, shape: str) -> dict[str, V
             for masks in zip(pair.masks, pair.translated_masks, strict=True)
         ]
         scores["mask_shape_success"] = [s >= SHAPE_IOU and p >= PLACE_IOU for s, p in matches]
-    if pair.translated_foreground is not None:
+    if pair.translated_foreground is not None and pair.foreground.any():
         where = shown(pair.translated, background)
         scores["image_mask_iou"] = iou(where, pair.translated_foreground)
     return scores
 
 
-class Shapes(Metric):
-    """The yardsticks of drawn shapes, whose clean backgrounds `background` knows by their name."""
+class Backgrounds:
+    """The clean backgrounds that the shapes generator wrote for a phase's domain, by name."""
 
-    def __init__(self, source: str, background: Callable[[str, tuple[int, int]], np.ndarray]):
+    def __init__(self, root: Path, phase: str, domain: str, preparation: Preparation):
+        self.folder = root / f"{phase}{domain}_background"
+        self.preparation = preparation
+        if not self.folder.is_dir():
+            raise UserError(
+                f"{self.folder}: there is no such folder; --metrics shapes and --detector shapes "
+                "are for drawn shapes (datasets/generate_shapes_dataset.py)"
+            )
+
+    def __call__(self, pair: Pair) -> np.ndarray:
+        """What a pair's pictures would show without their instances, uint8 [H, W, 3]."""
+        pixels = self.preparation.image(self.folder / f"{pair.name}.png")
+        if pixels.shape != pair.image.shape:
+            raise UserError(
+                f"{self.folder / pair.name}.png is not as large as the results: translate anew "
+                "without --aspect_ratio"
+            )
+        return pixels
+
+
+class Shapes(Metric):
+    """The yardsticks of drawn shapes, by their clean backgrounds."""
+
+    def __init__(self, source: str, background: Callable[[Pair], np.ndarray]):
         self.shape = TARGETS[source]
         self.background = background
 
     def pictures(self, pairs: Sequence[Pair]) -> list[dict[str, Value]]:
-        return [
-            score_picture(pair, self.background(pair.name, pair.image.shape[:2]), self.shape)
-            for pair in pairs
-        ]
-
-
-class Backgrounds:
-    """The clean backgrounds that the shapes generator wrote for a phase's domain."""
-
-    def __init__(self, root: Path, phase: str, domain: str):
-        self.folder = root / f"{phase}{domain}_background"
-        if not self.folder.is_dir():
-            raise UserError(
-                f"{self.folder}: there is no such folder; --metrics shapes is for drawn shapes "
-                "(datasets/generate_shapes_dataset.py)"
-            )
-
-    def __call__(self, name: str, size: tuple[int, int]) -> np.ndarray:
-        """uint8 [H, W, 3] at the size of the results."""
-        pixels = torch.from_numpy(read_image(self.folder / f"{name}.png", 3))
-        return resize_image(pixels, size).permute(1, 2, 0).numpy()
+        return [score_picture(pair, self.background(pair), self.shape) for pair in pairs]

@@ -36,12 +36,15 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def over_runs(scores: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[float, float, int]]:
-    """Mean, standard deviation (n - 1) and number of the runs that have a score, by its name."""
+RunScores = dict[str, tuple[float, float | None, int]]
+
+
+def over_runs(scores: Sequence[Mapping[str, float | None]]) -> RunScores:
+    """Mean, standard deviation (n - 1; None of one) and number of the runs that have a score."""
     names = list(dict.fromkeys(name for run in scores for name in run))
     found = {name: [run[name] for run in scores if run.get(name) is not None] for name in names}
     return {
-        name: (float(np.mean(x)), float(np.std(x, ddof=1)) if len(x) > 1 else 0.0, len(x))
+        name: (float(np.mean(x)), float(np.std(x, ddof=1)) if len(x) > 1 else None, len(x))
         for name, x in found.items()
         if x
     }

@@ -1,6 +1,7 @@
-"""Metrics by name, each made for a direction; what they share is made once."""
+"""Metrics by name, each made for a direction of a folder; what they share is made once."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -10,20 +11,21 @@ from metrics.background import Background
 from metrics.base import Metric
 from metrics.classification import Classification, TrainedClassifier
 from metrics.classifier import Classifier
-from metrics.detection import Detection, Detector
+from metrics.detection import Detection
 from metrics.detectors import MaskRCNN, ShapeDetector, category_id
 from metrics.features import (
     INCEPTION,
     FeatureDistances,
     Features,
+    check_package,
     classifier_features,
     inception_features,
     inception_file,
 )
 from metrics.masks import Masks
-from metrics.pairs import swapped
+from metrics.pairs import PairFolder, swapped
 from metrics.perceptual import Perceptual, load_lpips
-from metrics.reals import RealPictures
+from metrics.reals import Preparation, RealPictures
 from metrics.shapes import TARGETS, Backgrounds, Shapes
 from util.errors import UserError
 
@@ -31,92 +33,184 @@ METRICS = (
     *("shapes", "background", "lpips", "mask", "classification", "masked_classification"),
     *("fid", "kid", "detection"),
 )
+OF_MASKS = ("shapes", "background", "lpips", "mask", "masked_classification", "detection")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One direction of a folder: what is scored, and what it was made of."""
+
+    folder: Path
+    source: str
+    root: Path
+    phase: str
+    preparation: Preparation
+    annotated: bool
+
+    @property
+    def target(self) -> str:
+        return swapped(self.source)
+
+    @property
+    def drawn(self) -> bool:
+        return (self.root / f"{self.phase}{self.source}_geometry.json").is_file()
+
+    def backgrounds(self) -> Backgrounds:
+        return Backgrounds(self.root, self.phase, self.source, self.preparation)
 
 
 class Yardsticks:
-    """The metrics that the options ask for. size is that of the results, (H, W)."""
+    """The metrics that the options ask for; what cannot be had is said at once."""
 
     def __init__(self, opt, device: torch.device):
         self.opt = opt
         self.device = device
         self.root = Path(opt.dataroot)
-        self.drawn = (self.root / f"{opt.phase}A_geometry.json").is_file()
-        self.names = self.chosen(opt.metrics)
-        self.notes: list[str] = []
-        self.trained = cache(self.train)
-        self.features = cache(self.make_features)
+        self.notes: list[str] = []  # what a reader of a folder's scores has to know
+        self.said: set[str] = set()
+        self.trained, self.features, self.reals = map(cache, (self.train, self.find, self.real))
         self.mask_rcnn = cache(lambda: MaskRCNN(opt.detector_weights, device))
         self.lpips = cache(lambda: load_lpips(device))
+        self.check()
 
-    def chosen(self, names: list[str]) -> list[str]:
-        """The names, `auto` spelled out, in the order of METRICS."""
-        usual = {"background", "mask", *(["shapes"] if self.drawn else [])}
-        wanted = {*names} - {"auto"} | (usual if "auto" in names else set())
+    def check(self) -> None:
+        """Raise UserError for packages, weights and names that are not there."""
+        names = {*self.opt.metrics}
+        drawn = any(self.root.glob("*_geometry.json"))
+        distances = names & {"fid", "kid"}
+        if distances:
+            check_package()
+            self.inception()
+        if names & {"classification", "masked_classification"} or (
+            distances and not self.inception()
+        ):
+            self.classifier()
+        if "lpips" in names:
+            self.lpips()
+        by_shape = self.opt.detector == "shapes" or (self.opt.detector == "auto" and drawn)
+        if "detection" in names and not by_shape:
+            self.check_categories()
+            self.mask_rcnn()
+
+    def check_categories(self) -> None:
+        if {*self.opt.categories} != {"A", "B"}:
+            raise UserError("--metrics detection: name the two classes, --categories sheep,giraffe")
+        for name in self.opt.categories.values():
+            category_id(name)
+
+    # ---- the metrics of a direction
+
+    def subject(self, folder: PairFolder, source: str) -> Subject:
+        """A direction of a folder, in the phase that was translated."""
+        said = folder.listing["data"]["phase"] if folder.listing else None
+        if said and self.opt.phase and said != self.opt.phase:
+            raise UserError(f"--phase {self.opt.phase}: {folder.folder} has results of {said}")
+        size = folder.pairs[source][0].load().image.shape[:2]
+        preparation = Preparation.of(folder.listing, size)
+        phase = said or self.opt.phase or "test"
+        annotated = folder.annotated(source)
+        return Subject(folder.folder, source, self.root, phase, preparation, annotated)
+
+    def names(self, subject: Subject) -> list[str]:
+        """The metrics for it, `auto` spelled out, in the order of METRICS."""
+        usual = {"background", "mask", *(["shapes"] if subject.drawn else [])}
+        wanted = {*self.opt.metrics} - {"auto"}
+        if not subject.annotated:
+            if refused := [name for name in METRICS if name in wanted & {*OF_MASKS}]:
+                raise UserError(
+                    f"--metrics {refused[0]}: {subject.folder} has no masks of {subject.source}, "
+                    f"images/STEM_real_{subject.source}_mask_0.png"
+                )
+            self.note(f"no masks in {subject.folder}: nothing is known of its background")
+        elif "auto" in self.opt.metrics:
+            wanted |= usual
         return [name for name in METRICS if name in wanted]
 
-    def of(self, source: str, size: tuple[int, int]) -> Iterator[Metric]:
+    def of(self, subject: Subject) -> Iterator[Metric]:
         """The metrics of one direction."""
-        target = swapped(source)
+        names = self.names(subject)
         makers: dict[str, Callable[[], Metric]] = {
-            "shapes": lambda: Shapes(source, self.backgrounds(source)),
+            "shapes": lambda: Shapes(subject.source, subject.backgrounds()),
             "background": lambda: Background(self.device),
             "lpips": lambda: Perceptual(self.lpips(), self.device),
             "mask": Masks,
-            "classification": lambda: Classification(self.trained(size, False), target),
-            "masked_classification": lambda: Classification(self.trained(size, True), target),
-            "detection": lambda: self.detection(source),
+            "classification": lambda: self.classification(subject, False),
+            "masked_classification": lambda: self.classification(subject, True),
+            "detection": lambda: self.detection(subject),
         }
-        yield from (makers[name]() for name in self.names if name in makers)
-        if distances := [name for name in self.names if name in ("fid", "kid")]:
-            reals = self.reals(self.opt.phase, size)
-            yield FeatureDistances(distances, self.features(size), reals, target, self.opt.seed)
+        yield from (makers[name]() for name in names if name in makers)
+        if distances := [name for name in names if name in ("fid", "kid")]:
+            reals = self.reals(subject.phase, subject.preparation)
+            self.warn(reals.few(subject.target))
+            if not self.inception():
+                self.warn_of_training(subject, False)
+                self.note(
+                    f"FID and KID use the features of the classifier {self.opt.classifier}: to be "
+                    "compared with one another, not with those of papers"
+                )
+            features = self.features(subject.preparation)
+            yield FeatureDistances(distances, features, reals, subject.target, self.opt.seed)
 
-    def backgrounds(self, source: str) -> Backgrounds:
-        return Backgrounds(self.root, self.opt.phase, source)
+    def classification(self, subject: Subject, masked: bool) -> Classification:
+        trained = self.trained(subject.preparation, masked)
+        self.warn_of_training(subject, masked)
+        test = self.reals(subject.phase, subject.preparation)
+        if test.folder(subject.target).is_dir():
+            self.warn(test.few(subject.target, masked))
+        return Classification(trained, test, subject.target)
 
-    def reals(self, phase: str, size: tuple[int, int]) -> RealPictures:
-        pictures = RealPictures(self.root, phase, size)
-        for line in pictures.few():
-            self.note(f"warning: {line}")
-        return pictures
+    def warn_of_training(self, subject: Subject, masked: bool) -> None:
+        for domain in "AB":
+            train = self.reals(self.opt.train_phase, subject.preparation)
+            self.warn(train.few(domain, masked))
 
-    def train(self, size: tuple[int, int], masked: bool) -> TrainedClassifier:
+    def detection(self, subject: Subject) -> Detection:
+        kind = self.opt.detector
+        if kind == "shapes" or (kind == "auto" and subject.drawn):
+            detector = ShapeDetector(subject.backgrounds())
+            return Detection(detector, TARGETS[subject.source], "the exact detector of shapes")
+        self.check_categories()
+        protocol = f"Mask R-CNN (ResNet-50, FPN), weights {self.opt.detector_weights}"
+        return Detection(self.mask_rcnn(), self.opt.categories[subject.target], protocol)
+
+    # ---- what they share
+
+    def real(self, phase: str, preparation: Preparation) -> RealPictures:
+        return RealPictures(self.root, phase, preparation)
+
+    def classifier(self) -> Classifier:
+        opt = self.opt
+        return Classifier(opt.classifier, opt.weights, self.device, opt.seed)
+
+    def train(self, preparation: Preparation, masked: bool) -> TrainedClassifier:
         opt = self.opt
         print(f"fitting the classifier {opt.classifier}{' to masked pictures' * masked}")
-        classifier = Classifier(opt.classifier, opt.weights, self.device, opt.seed)
-        train, test = (self.reals(phase, size) for phase in (opt.train_phase, opt.phase))
-        return TrainedClassifier(classifier, train, test, masked)
+        reals = self.reals(opt.train_phase, preparation)
+        return TrainedClassifier(self.classifier(), reals, masked)
 
-    def make_features(self, size: tuple[int, int]) -> Features:
+    def inception(self) -> Path | None:
+        """Inception's weights, if FID and KID are to use them."""
         path = inception_file(self.opt.inception_weights)
-        if path and self.opt.features != "classifier":
-            return inception_features(path, self.device)
-        if self.opt.features == "inception":
+        if self.opt.features == "inception" and not path:
             raise UserError(
                 f"--features inception: put {INCEPTION} into {torch.hub.get_dir()}/checkpoints, or "
                 "name the file: --inception_weights FILE"
             )
-        self.note(
-            f"FID and KID use the features of the classifier {self.opt.classifier}: numbers to "
-            "compare with one another, not with those of papers"
-        )
-        return classifier_features(self.trained(size, False).classifier)
+        return path if self.opt.features != "classifier" else None
 
-    def detection(self, source: str) -> Detection:
-        kind = self.opt.detector
-        if kind == "shapes" or (kind == "auto" and self.drawn):
-            detector: Detector = ShapeDetector(self.backgrounds(source))
-            return Detection(detector, TARGETS[source], "the exact detector of drawn shapes")
-        classes = self.opt.categories
-        if {*classes} != {"A", "B"}:
-            raise UserError("--metrics detection: name the two classes, --categories sheep,giraffe")
-        for name in classes.values():
-            category_id(name)
-        protocol = f"Mask R-CNN (ResNet-50, FPN), weights {self.opt.detector_weights}"
-        return Detection(self.mask_rcnn(), classes[swapped(source)], protocol)
+    def find(self, preparation: Preparation) -> Features:
+        if path := self.inception():
+            return inception_features(path, self.device)
+        return classifier_features(self.trained(preparation, False).classifier)
+
+    def warn(self, text: str) -> None:
+        if text:
+            self.note(text)
 
     def note(self, text: str) -> None:
-        """Something that a reader of the scores has to know, said once."""
+        """Something that a reader of the scores has to know; it is printed once."""
         if text not in self.notes:
             self.notes.append(text)
+        if text not in self.said:
+            self.said.add(text)
             print(text)

@@ -31,6 +31,8 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, argparse.N
     words = ["--dataroot", opt.dataroot, "--name", opt.name, "--gpu_ids", opt.gpu_ids]
     words += ["--seed", str(opt.seed), *(["--phase", opt.phase] if opt.phase else [])]
     translation = TestOptions().parse([*words, *rest])
+    if translation.dry_run:
+        raise UserError("--dry_run: there would be nothing to score; give it to test.py")
     opt.phase, opt.gpu_ids = translation.phase, translation.gpu_ids
     return opt, translation
 
@@ -47,7 +49,10 @@ def build_parser() -> OneLineParser:
         default=[],
         help="folders of results as test.py writes them; several: mean and sd over them as well",
     )
-    group.add_argument("--phase", help="pictures that are translated (default: test)")
+    group.add_argument(
+        "--phase",
+        help="pictures that are translated, or were (default: test, or what the results say)",
+    )
     group.add_argument(
         "--metrics",
         type=lambda text: text.split(","),
@@ -64,8 +69,8 @@ def build_parser() -> OneLineParser:
     )
     group.add_argument(
         "--weights",
-        default="imagenet",
-        help="what it starts from: a file, imagenet (fetched by torchvision) or none",
+        help="what it starts from: a file, imagenet (fetched by torchvision; default of vgg16 and "
+        "resnet18) or none (default of small)",
     )
     group.add_argument("--train_phase", default="train", help="pictures that it is trained on")
     group.add_argument(
@@ -106,16 +111,16 @@ def check(opt: argparse.Namespace) -> None:
     for name in opt.metrics:
         if name not in ("auto", *METRICS):
             raise UserError(f"--metrics {name}: there is none. {did_you_mean(name, METRICS)}")
-    if opt.classifier == "small" and opt.weights == "imagenet":
-        opt.weights = "none"
-    for flag in ("weights", "detector_weights"):
+    small = opt.classifier == "small"
+    opt.weights = opt.weights or ("none" if small else "imagenet")
+    if small and opt.weights == "imagenet":
+        raise UserError("--weights imagenet: the classifier small has none; leave it out")
+    for flag, words in (("weights", ("imagenet", "none")), ("detector_weights", ("coco",))):
         value = getattr(opt, flag)
-        if value not in ("imagenet", "coco", "none") and not Path(value).is_file():
-            raise UserError(f"--{flag} {value}: there is no such file")
+        if value not in words and not Path(value).is_file():
+            raise UserError(f"--{flag} {value}: no file and not {' or '.join(words)}")
     if opt.batch < 1:
         raise UserError(f"--batch {opt.batch}: at least 1")
-    if opt.results and not opt.phase:
-        opt.phase = "test"
     opt.categories = categories(opt)
 
 
@@ -128,6 +133,7 @@ def categories(opt: argparse.Namespace) -> dict[str, str]:
         return dict(zip("AB", names, strict=True))
     path = Path(opt.dataroot) / "dataset.json"
     try:
-        return json.loads(path.read_text()).get("categories", {}) if path.is_file() else {}
-    except ValueError:
-        raise UserError(f"{path} is no JSON: mend it, or make the dataset anew") from None
+        found = json.loads(path.read_text()).get("categories", {}) if path.is_file() else {}
+        return {domain: str(found[domain]) for domain in "AB" if domain in found}
+    except (ValueError, AttributeError, TypeError):
+        raise UserError(f"{path} names no categories: give --categories A,B") from None

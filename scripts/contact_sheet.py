@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from metrics.pairs import PairFiles, PairFolder
 from util.command_line import OneLineParser
 from util.errors import UserError, command
-from util.sheet import Row, sheet, tile
+from util.sheet import Row, check_name, save_sheet, sheet, tile
 
 
 @command
@@ -27,11 +27,10 @@ def main(argv: list[str] | None = None) -> None:
     folders = [PairFolder(path) for path in args.results]
     rows = []
     for source in "AB" if args.direction == "both" else args.direction[0]:
-        rows += direction_rows(folders, args, source)
+        rows += direction_rows(folders, args.labels, source, args.columns, args.side)
     if not rows:
         raise UserError(f"--direction {args.direction}: not all folders have results of it")
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    sheet(rows).save(args.output, optimize=True)
+    save_sheet(sheet(rows), args.output)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -46,8 +45,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--side", type=int, default=120, help="width of each in pixels (default 120)"
     )
-    parser.add_argument("--outlines", choices=("all", "none"), default="all", help="of the masks")
     args = parser.parse_args(argv)
+    check_name(args.output)
     if args.labels and len(args.labels) != len(args.results):
         raise UserError(f"--labels: {len(args.labels)} for {len(args.results)} folders")
     if min(args.columns, args.side) < 1:
@@ -57,27 +56,30 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def direction_rows(folders: list[PairFolder], args: argparse.Namespace, source: str) -> list[Row]:
+def direction_rows(
+    folders: list[PairFolder], labels: list[str] | None, source: str, columns: int, side: int
+) -> list[Row]:
     """The sources and every folder's translations, of pictures that all of them have."""
     found = [{pair.name: pair for pair in folder.pairs.get(source, [])} for folder in folders]
-    names = [name for name in found[0] if all(name in own for own in found)][: args.columns]
+    names = [name for name in found[0] if all(name in own for own in found)][:columns]
     if not names:
         return []
-    sources = [tile(found[0][name].picture(f"real_{source}_img"), args.side) for name in names]
-    rows: list[Row] = [("source" if args.labels else "", sources)]
+    sources = [tile(found[0][name].picture(f"real_{source}_img"), side) for name in names]
+    rows: list[Row] = [("source" if labels else "", sources)]
     for i, own in enumerate(found):
-        label = args.labels[i] if args.labels else ""
-        rows.append((label, [translated_tile(own[name], args) for name in names]))
+        tiles = [translated_tile(own[name], side) for name in names]
+        rows.append((labels[i] if labels else "", tiles))
     return rows
 
 
-def translated_tile(files: PairFiles, args: argparse.Namespace) -> np.ndarray:
+def translated_tile(files: PairFiles, side: int) -> np.ndarray:
+    """A translation with the outlines of its masks; instances not told apart have one."""
     pair = files.load()
     masks = pair.translated_masks
-    if masks is None:  # instances that are not told apart have one outline
+    if masks is None:
         whole = pair.translated_foreground
         masks = [] if whole is None else [whole]
-    return tile(pair.translated, args.side, masks if args.outlines == "all" else [])
+    return tile(pair.translated, side, masks)
 
 
 if __name__ == "__main__":

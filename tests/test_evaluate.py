@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import binary_dilation
 from torch import nn
 from torchvision.models import resnet18
 
@@ -17,9 +18,12 @@ import test as test_command
 import train
 from conftest import one_line_error
 from metrics.classifier import KINDS, Classifier, Normalize
+from metrics.detectors import MaskRCNN, build_mask_rcnn, category_id
 from metrics.features import Features, frechet_distance, inception_file, kernel_distance
 from metrics.pairs import PairFolder
 from metrics.perceptual import Perceptual
+from metrics.reals import Preparation, RealPictures
+from metrics.shapes import Backgrounds, shown
 from metrics.weights import load_weights
 from options import evaluate_options
 from util.errors import UserError
@@ -289,12 +293,136 @@ def test_what_an_earlier_translation_left_is_not_scored(run):
     assert {source: len(pairs) for source, pairs in folder.pairs.items()} == {"B": 1}
 
 
-def test_chosen_instances_alone_are_translated(run):
+def test_masks_of_an_earlier_translation_are_not_scored(run):
+    """The same folder, first with all instances and then with one of each picture."""
+    run(train.main, "--name r --niter 1 --niter_decay 0")
+    run(evaluate.main, "--name r")
+    folder = Path("results/r/test_latest")
+    before = json.loads((folder / "metrics_detail.json").read_text())["AtoB"]["counts"]["mask_kept"]
+    run(test_command.main, "--name r --instances 0")
+    assert not (folder / "metrics.json").exists()
+    assert (folder / "images").glob("*_mask_1.png")
+    for pair in PairFolder(folder).pairs["A"]:
+        assert len(pair.load().masks) == 1
+    assert before > 3
+
+
+def test_the_phase_is_that_of_the_results(run, shapes, capsys):
+    run(train.main, "--name r --niter 1 --niter_decay 0")
+    run(test_command.main, "--name r --phase train")
+    call(
+        f"--dataroot {shapes} --results results/r/train_latest --metrics auto,fid --classifier small"
+    )
+    detail = json.loads(Path("results/r/train_latest/metrics_detail.json").read_text())
+    assert f"{shapes}/trainB" in detail["AtoB"]["sets"]["fid_small"]["protocol"].replace(
+        "of train", f"of {shapes}/train"
+    )
+    with pytest.raises(SystemExit):
+        call(f"--dataroot {shapes} --results results/r/train_latest --phase test")
+    one_line_error(capsys, "--phase test", "results of train")
+
+
+@pytest.mark.parametrize(
+    "words", ["--load_size 48 --crop_size 32", "--input_nc 1 --output_nc 1", "--keep_size"]
+)
+def test_backgrounds_and_reals_are_made_as_the_sources_were(run, shapes, words):
+    """Cropped, grey, of their own size: what is no object does not differ from the background."""
+    extra = words if "nc" in words else ""
+    run(train.main, f"--name r --niter 1 --niter_decay 0 {extra}")
+    run(test_command.main, f"--name r --num_test 2 {words if not extra else ''}")
+    folder = PairFolder(Path("results/r/test_latest"))
+    preparation = Preparation.of(folder.listing, (1, 1))
+    reals = RealPictures(shapes, "test", preparation)
+    for source in "AB":
+        background = Backgrounds(shapes, "test", source, preparation)
+        real = list(reals.of(source, with_masks=True))
+        for files, (image, union) in zip(folder.pairs[source], real, strict=False):
+            pair = files.load()
+            assert np.array_equal(pair.image, image) and np.array_equal(pair.foreground, union)
+            around = binary_dilation(pair.foreground, iterations=3)  # soft edges
+            assert not (shown(pair.image, background(pair)) & ~around).any()
+
+
+def test_a_direction_alone_is_classified(run, many):
+    run(train.main, "--name r --niter 1 --niter_decay 0", dataroot=many)
+    half = Path("half")
+    for name in ("trainA", "trainB", "trainA_seg", "trainB_seg", "testA", "testA_seg"):
+        shutil.copytree(many / name, half / name)
+    run(
+        evaluate.main,
+        "--name r --direction AtoB --metrics classification --classifier small",
+        dataroot=half,
+    )
+    own = scores(Path("results/r/test_latest"))["AtoB"]
+    assert "classification_real_train" in own and "classification_real_test" not in own
+
+
+def test_without_masks_nothing_is_said_of_the_background(run, shapes, capsys):
+    run(train.main, "--name r --model cycle_gan --dataset_mode unaligned --niter 1 --niter_decay 0")
+    run(evaluate.main, "--name r --metrics auto,classification --classifier small")
+    assert "background_l1" not in scores(Path("results/r/test_latest"))["AtoB"]
+    assert "nothing is known of its background" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        call(f"--dataroot {shapes} --results results/r/test_latest --metrics background")
+    one_line_error(capsys, "--metrics background", "STEM_real_A_mask_0.png")
+
+
+def test_pictures_without_an_instance_are_no_failures(run, shapes):
+    bare = Path("bare")
+    shutil.copytree(shapes, bare)
+    for path in (bare / "testA_seg").glob("00001_*"):
+        path.unlink()
+    run(train.main, "--name r --niter 1 --niter_decay 0")
+    words = (
+        "--name r --no_mask keep --direction AtoB --metrics auto,detection,masked_classification"
+    )
+    run(evaluate.main, f"{words} --classifier small", dataroot=bare)
+    picture = json.loads(Path("results/r/test_latest/metrics_detail.json").read_text())["AtoB"][
+        "pictures"
+    ]["00001"]
+    assert set(picture) == {"background_l1", "background_psnr", "background_ssim"}
+
+
+# ---- Mask R-CNN
+
+
+def test_mask_rcnn_takes_weights_like_those_of_coco(shapes, tmp_path, capsys):
+    """The keys of torchvision's file: frozen norms, so no counts of batches."""
+    torch.manual_seed(0)
+    network = build_mask_rcnn()
+    state = network.state_dict()
+    assert not any("num_batches_tracked" in key for key in state) and len(state) == 307
+    assert network.backbone.body.bn1.eps == 0
+    torch.save(state, tmp_path / "w.pth")
+    detector = MaskRCNN(str(tmp_path / "w.pth"), CPU)
+    detector.network.transform.min_size, detector.network.transform.max_size = (64,), 64
+    pairs = next(PairFolder(copy_as_results(shapes, tmp_path / "r")).load("A", 2))
+    found = detector(pairs, "sheep")
+    assert len(found) == 2 and found[0].masks.shape[1:] == (32, 32)
+    raw = {
+        "labels": torch.tensor([20, 25, 20]),
+        "scores": torch.tensor([0.9, 0.9, 0.01]),
+        "masks": torch.ones(3, 1, 4, 4),
+    }
+    chosen = detector.of_class(raw, category_id("sheep"))
+    assert chosen.masks.shape == (1, 4, 4) and chosen.scores.tolist() == [pytest.approx(0.9)]
+    assert {name: category_id(name) for name in ("sheep", "giraffe", "bottle", "cup")} == {
+        "sheep": 20,
+        "giraffe": 25,
+        "bottle": 44,
+        "cup": 47,
+    }
+
+
+def test_chosen_instances_alone_are_translated(run, capsys):
     run(train.main, "--name r --niter 1 --niter_decay 0")
     run(test_command.main, "--name r --instances 1,2")
     names = {path.name for path in Path("results/r/test_latest/images").iterdir()}
     assert any(name.endswith("_fake_B_mask_1.png") for name in names)
     assert not any("_mask_0.png" in name for name in names)
+    with pytest.raises(SystemExit):
+        run(test_command.main, "--name r --instances 99")
+    one_line_error(capsys, "--instances 99", "testA")
 
 
 def test_several_folders_have_a_mean_and_a_spread(shapes, tmp_path, capsys):
@@ -319,6 +447,9 @@ def test_mistakes_on_the_command_line(shapes, tmp_path, capsys):
         (f"{results} --metrik fid", ["--metrik", "did you mean --metrics?"]),
         (f"{results} --weights gone.pth", ["--weights gone.pth"]),
         (f"{results} --batch 0", ["--batch 0"]),
+        (f"{results} --weights coco", ["--weights coco", "imagenet or none"]),
+        (f"{results} --classifier small --weights imagenet", ["--weights imagenet"]),
+        (f"--dataroot {shapes} --name r --dry_run", ["--dry_run"]),
         (f"{results} --categories sheep", ["--categories sheep", "two names"]),
         (f"{results} --metrics detection --detector maskrcnn", ["--categories"]),
         (f"{results} --metrics detection --detector maskrcnn --categories shep,giraffe", ["--categories shep", "did you mean sheep?"]),
@@ -340,10 +471,51 @@ def test_files_that_are_missing_or_do_not_fit_are_named(shapes, tmp_path, capsys
         call(words)
     one_line_error(capsys, mask.name, "8x8", "32x32")
     mask.unlink()
+    (folder / "images/00001_fake_B_img.png").unlink()
+    with pytest.raises(SystemExit):
+        call(words)
+    one_line_error(capsys, "00001_fake_B_img.png is missing")
     (folder / "images/00000_real_A_img.png").unlink()
     with pytest.raises(SystemExit):
         call(words)
     one_line_error(capsys, "00000_real_A_img.png is missing")
+
+
+def test_broken_lists_and_weights_are_one_line(run, shapes, tmp_path, capsys):
+    folder = copy_as_results(shapes, tmp_path / "r")
+    words = f"--dataroot {shapes} --results {folder}"
+    for text in ("{}", "[]", "{", '{"pictures": [], "data": {}}'):
+        (folder / "results.json").write_text(text)
+        with pytest.raises(SystemExit):
+            call(words)
+        one_line_error(capsys, "results.json")
+    (folder / "results.json").unlink()
+    (tmp_path / "inception.pth").write_text("not weights")
+    with pytest.raises(SystemExit):
+        call(f"{words} --metrics fid --inception_weights {tmp_path}/inception.pth")
+    one_line_error(capsys, "inception.pth")
+    root = tmp_path / "data"
+    shutil.copytree(shapes, root)
+    for path in (root / "trainA_seg").iterdir():
+        path.unlink()
+    with pytest.raises(SystemExit):
+        call(
+            f"--dataroot {root} --results {folder} --metrics masked_classification --classifier small"
+        )
+    one_line_error(capsys, "trainA", "no pictures with masks")
+    for text in ("[1]", '{"categories": 3}', "{"):
+        (root / "dataset.json").write_text(text)
+        with pytest.raises(SystemExit):
+            call(f"--dataroot {root} --results {folder}")
+        one_line_error(capsys, "dataset.json")
+
+
+def test_what_cannot_be_scored_is_said_before_anything_is_translated(run, shapes, capsys):
+    run(train.main, "--name r --niter 1 --niter_decay 0")
+    with pytest.raises(SystemExit):
+        run(evaluate.main, "--name r --metrics detection --detector maskrcnn")
+    one_line_error(capsys, "--categories")
+    assert not Path("results").exists()
 
 
 def test_few_pictures_are_a_warning_beside_the_number(run, shapes, capsys):

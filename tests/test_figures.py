@@ -53,6 +53,17 @@ def test_mistakes_are_one_line(trained, capsys, tmp_path):
         one_line_error(capsys, said)
 
 
+@pytest.mark.parametrize("name", ["instances", "nearest"])
+def test_figures_of_instances_need_instances(run, capsys, name):
+    run(train.main, "--name r --model cycle_gan --niter 1 --niter_decay 0")
+    with pytest.raises(SystemExit):
+        figure(run, name)
+    one_line_error(capsys, "cycle_gan", "tells no instances apart")
+    with pytest.raises(SystemExit):
+        FIGURES[name].main(["out.foo", "--dataroot", ".", "--name", "r"])
+    one_line_error(capsys, "out.foo", ".png")
+
+
 def test_the_trend_needs_weights_of_epochs(run, capsys):
     run(train.main, "--name r --niter 1 --niter_decay 0")
     Path("checkpoints/r/1_net_G_A.pth").unlink()

@@ -141,11 +141,14 @@ def test_detection_over_pictures():
     pairs = [
         pair_of(image, image, masks, masks),
         pair_of(image, image, masks, np.stack([masks[0], masks[1] & ~masks[1]])),
-        pair_of(image, image, masks[:0], masks[:0]),  # without an instance: not counted
+        # without an instance: not counted
+        pair_of(image, image, masks[:0], None, translated_foreground=square(0, 0, 0)),
     ]
-    detection = Detection(
-        lambda pair, category: Detections(masks, np.array([0.5, 0.9])), "x", "here"
-    )
+
+    def detector(there, category):
+        return [Detections(masks, np.array([0.5, 0.9])) for _ in there]
+
+    detection = Detection(detector, "x", "here")
     rows = detection.pictures(pairs)
     assert rows == [
         {"mmr": 100, "mods": pytest.approx(70), "mvis": 100},
@@ -168,11 +171,11 @@ def test_the_exact_detector_tells_shapes_apart():
     picture = image.copy()
     picture[masks.any(0)] = (255, 0, 0)
     pair = pair_of(image, picture, masks, masks)
-    detector = ShapeDetector(lambda name, size: image)
+    detector = ShapeDetector(lambda pair: image)
     for i, (kind, *_) in enumerate(drawn):
-        found = detector(pair, kind)
+        (found,) = detector([pair], kind)
         assert np.array_equal(found.masks, masks[i : i + 1]) and found.scores[0] > 0.9
-    assert len(detector(pair_of(image, image, masks, masks), "disk").masks) == 0
+    assert len(detector([pair_of(image, image, masks, masks)], "disk")[0].masks) == 0
 
 
 # ---- statistics
@@ -200,4 +203,4 @@ def test_values_of_pictures_and_of_instances():
 
 def test_over_runs_by_hand():
     runs = [{"a": 1.0, "b": None}, {"a": 3.0, "b": 2.0}, {"a": 5.0}]
-    assert over_runs(runs) == {"a": (3, 2, 3), "b": (2, 0, 1)}
+    assert over_runs(runs) == {"a": (3, 2, 3), "b": (2, None, 1)}

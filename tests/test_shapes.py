@@ -10,6 +10,7 @@ from conftest import one_line_error
 from datasets import generate_shapes_dataset as generator
 from metrics.masks import iou
 from metrics.pairs import Pair
+from metrics.reals import Preparation
 from metrics.shapes import (
     Backgrounds,
     box_iou,
@@ -198,15 +199,16 @@ def test_real_pictures_of_the_target_succeed(tmp_path):
         f"--save_root {tmp_path} --size 48 --train 1 --test 20 --radius 0.1 0.15 --max_covered 0.3"
     )
     generator.main(words.split())
-    background = Backgrounds(tmp_path, "test", "B")
+    background = Backgrounds(tmp_path, "test", "B", Preparation())
     found = []
     for path in sorted((tmp_path / "testB").iterdir()):
         masks = [
             np.array(Image.open(p)) > 127
             for p in sorted((tmp_path / "testB_seg").glob(f"{path.stem}_*.png"))
         ]
-        clean = background(path.stem, (48, 48))
-        found += image_shape_ious(np.array(Image.open(path)), clean, np.stack(masks), "triangle")
+        picture, masks = np.array(Image.open(path)), np.stack(masks)
+        pair = Pair(path.stem, "B", picture, picture, masks, masks, masks.any(0), masks.any(0))
+        found += image_shape_ious(picture, background(pair), masks, "triangle")
     assert len(found) > 15 and min(found) > 0.85
 
 
@@ -248,4 +250,4 @@ def test_numbers_that_cannot_be_drawn(tmp_path, capsys, words, said):
 
 def test_other_datasets_have_no_backgrounds(tmp_path):
     with pytest.raises(UserError, match="testA_background"):
-        Backgrounds(tmp_path, "test", "A")
+        Backgrounds(tmp_path, "test", "A", Preparation())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the o
     from data.scene import Scene
 
 LISTING = "results.json"
+SCORES = ("metrics.json", "metrics_detail.json")
 
 
 class Results:
@@ -27,12 +28,22 @@ class Results:
     `STEM_real_A_mask_0.png` and `STEM_fake_B_mask_0.png`, and a list of what was translated.
     """
 
-    def __init__(self, folder: Path, opt):
+    def __init__(self, folder: Path, opt, how: Mapping | None):
+        """how is what brought the pictures to size, None if nothing did; it is written down."""
         self.folder = folder
         self.opt = opt
+        self.data = {
+            "dataroot": opt.dataroot,
+            "phase": opt.phase,
+            "channels": opt.input_nc,
+            "aspect_ratio": opt.aspect_ratio,
+            "preprocessing": how,
+        }
         self.sections: dict[tuple[str, int], dict] = {}
         self.bar: tqdm | None = None
         (folder / "images").mkdir(parents=True, exist_ok=True)
+        for name in SCORES:  # of an earlier translation
+            (folder / name).unlink(missing_ok=True)
 
     def add(
         self,
@@ -53,22 +64,26 @@ class Results:
             for visual, batch in visuals.items():
                 files[visual] = f"images/{name}_{visual}.png"
                 save_png(to_pixels(batch[i]), self.folder / files[visual], self.opt.aspect_ratio)
-            self.save_masks(real, i, f"{name}_real_{source}")
-            self.save_masks(fake, i, f"{name}_fake_{target}")
+            masks = self.save_masks(real, i, f"real_{source}")
+            masks |= self.save_masks(fake, i, f"fake_{target}")
             self.sections[target, places[i]] = {
                 "name": name,
                 "source": source,
                 "instances": len(real.numbers[i]),
                 "width": real.image.shape[-1],
                 "files": files,
+                "masks": masks,
             }
 
-    def save_masks(self, scene: "Scene", sample: int, stem: str) -> None:
-        """Write the masks of one sample, by their numbers."""
+    def save_masks(self, scene: "Scene", sample: int, role: str) -> dict[str, str]:
+        """Write the masks of one sample, by their numbers; returns the files."""
+        files = {}
         for slot, number in enumerate(scene.numbers[sample]):
             mask = torch.where(scene.masks[sample, slot] > 0, 1.0, -1.0)[None]
-            path = self.folder / "images" / f"{stem}_mask_{number}.png"
-            save_png(to_pixels(mask), path, self.opt.aspect_ratio)
+            key = f"{role}_mask_{number}"
+            files[key] = f"images/{scene.names[sample]}_{key}.png"
+            save_png(to_pixels(mask), self.folder / files[key], self.opt.aspect_ratio)
+        return files
 
     def report(self, letter: str, done: int, count: int, available: int) -> None:
         """A progress bar, or on no terminal one line per domain."""
@@ -91,6 +106,7 @@ class Results:
             "about": f"Model {opt.model}, data {opt.dataroot}. Each row: the picture, its "
             "translation, and its translation back; then the unions of their instance masks.",
             "picture_width": opt.display_winsize,
+            "data": self.data,
             "pictures": [self.sections[key] for key in in_order],
         }
         write_text(self.folder / LISTING, json.dumps(listing, indent=1) + "\n")

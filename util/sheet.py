@@ -1,10 +1,12 @@
 """Contact sheets: labelled rows of pictures in one PNG."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from util.errors import UserError
 from util.images import COLORS, outline
 
 GAP = 4  # pixels between tiles
@@ -54,6 +56,18 @@ def sheet(rows: Sequence[Row], header: Sequence[str] = ()) -> Image.Image:
             if one is not None:
                 canvas.paste(Image.fromarray(one), (left + x * (width + GAP), edge))
     return canvas
+
+
+def check_name(path: Path) -> None:
+    """Raise UserError if a sheet cannot be saved under this name."""
+    if path.suffix.lower() != ".png":
+        raise UserError(f"{path}: sheets are PNG files, name one that ends in .png")
+
+
+def save_sheet(picture: Image.Image, path: Path) -> None:
+    """Write a sheet, and the folders that it needs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, optimize=True)
 
 
 def shortened(text: str, width: float, font) -> str:

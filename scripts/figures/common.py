@@ -14,7 +14,7 @@ from options.test_options import TestOptions
 from util.command_line import OneLineParser
 from util.errors import UserError
 from util.images import to_pixels
-from util.sheet import Row, sheet
+from util.sheet import Row, check_name, save_sheet, sheet
 
 
 class Figure:
@@ -33,6 +33,7 @@ class Figure:
         parser.add_argument("--pictures", default="4", help="how many, or their names: 0003,0017")
         parser.add_argument("--side", type=int, default=128, help="width of each in pixels")
         self.args, rest = parser.parse_known_args(argv)
+        check_name(self.args.output)
         if self.args.side < 8:
             raise UserError(f"--side {self.args.side}: at least 8 pixels")
         self.opt = TestOptions().parse(rest)
@@ -45,18 +46,26 @@ class Figure:
     def side(self) -> int:
         return self.args.side
 
+    def need_masks(self) -> None:
+        """Raise UserError for a model that tells no instances apart."""
+        if self.opt.model in ("cycle_gan", "cycle_gan_seg"):
+            raise UserError(
+                f"--name {self.opt.name}: --model {self.opt.model} tells no instances apart, and "
+                "this figure is about them"
+            )
+
     def translator(self, label: str | None = None) -> Translator:
         """The run at `--epoch`, or at another one."""
         opt = argparse.Namespace(**vars(self.opt) | ({"label": label} if label else {}))
         return Translator(opt, run_folder(opt))
 
     def chosen(self) -> list[Scene]:
-        """The scenes to show."""
-        if self.args.pictures.isdecimal() and len(self.args.pictures) < 4:
-            count = min(int(self.args.pictures), len(self.scenes))
-            return [self.scenes[i] for i in range(count)]
+        """The scenes to show: those of these names, or else so many."""
         wanted = self.args.pictures.split(",")
         found = {s.names[0]: s for s in self.scenes if s.names[0] in wanted}
+        if not found and self.args.pictures.isdecimal():
+            count = min(int(self.args.pictures), len(self.scenes))
+            return [self.scenes[i] for i in range(count)]
         for name in wanted:
             if name not in found:
                 raise UserError(f"--pictures {name}: there is no such picture in {self.opt.phase}")
@@ -66,8 +75,7 @@ class Figure:
         """Write the sheet and say where."""
         if not rows:
             raise UserError(f"--pictures {self.args.pictures}: nothing to show")
-        self.args.output.parent.mkdir(parents=True, exist_ok=True)
-        sheet(rows, header).save(self.args.output, optimize=True)
+        save_sheet(sheet(rows, header), self.args.output)
         print(f"figure: {self.args.output}")
 
 

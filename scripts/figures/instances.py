@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Figure 7: choosing what is translated. Each instance alone, then all of them.
+"""Figure 7: choosing what is translated. Each instance alone, by its number, then all of them.
 
 python scripts/figures/instances.py instances.png --dataroot datasets/shapes --name shapes
 """
@@ -20,21 +20,20 @@ from util.sheet import tile
 @command
 def main(argv: list[str] | None = None) -> None:
     figure = Figure(__doc__, argv)
+    figure.need_masks()
     translate = figure.translator()
     scenes = figure.chosen()
-    most = max(scene.masks.shape[1] for scene in scenes)
+    numbers = sorted({number for scene in scenes for number in scene.numbers[0]})
     rows = []
     for scene in scenes:
-        count = len(masks_of(scene))
-        wanted = [[i] for i in range(count)] + ([list(range(count))] if count > 1 else [])
         tiles = [tile(pixels_of(scene.image), figure.side, masks_of(scene))]
-        for instances in wanted:
-            fake, _ = translate(only(scene, instances), figure.source)
-            tiles.append(tile(pixels_of(fake.image), figure.side, masks_of(fake)))
-        if count > 1:  # all of them stand in the last column
-            tiles[-1:] = [None] * (most - count) + tiles[-1:]
+        for wanted in [*([number] for number in numbers), numbers]:
+            slots = [i for i, number in enumerate(scene.numbers[0]) if number in wanted]
+            fake, _ = translate(only(scene, slots), figure.source)
+            shown = tile(pixels_of(fake.image), figure.side, masks_of(fake))
+            tiles.append(shown if slots else None)
         rows.append((scene.names[0], tiles))
-    figure.write(rows, ["source", *(f"only {i + 1}" for i in range(most)), "all"])
+    figure.write(rows, ["source", *(f"only {number}" for number in numbers), "all"])
 
 
 def only(scene: Scene, instances: list[int]) -> Scene:

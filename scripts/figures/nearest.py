@@ -20,6 +20,7 @@ MASKS = 2  # of each picture
 @command
 def main(argv: list[str] | None = None) -> None:
     figure = Figure(__doc__, argv)
+    figure.need_masks()
     translate = figure.translator()
     training = TrainingMasks(figure.opt, figure.target)
     rows = []

@@ -17,11 +17,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from datasets import generate_shapes_dataset
+from metrics.pairs import PairFolder
 from scripts import contact_sheet
-from scripts.reproduce.runs import Laboratory, Row, Training, read_rows
-from scripts.reproduce.tables import cell, markdown, put, score_of
+from scripts.reproduce.runs import Laboratory, Row, Training
+from scripts.reproduce.tables import cell, commands_of, markdown, put, score_of
 from util.command_line import OneLineParser
 from util.errors import UserError, command
+from util.files import staged
+from util.sheet import save_sheet, sheet
 
 METHODS = {  # Figure 9: each adds to the one before
     "CycleGAN": "--model cycle_gan --double_params",
@@ -35,13 +38,17 @@ INFERENCE = {name: ONE for name in METHODS if "InstaGAN" in name or "context" in
 INFERENCE["+ sequential"] = SEQUENTIAL
 TRAINED = {"One": "+ context loss", "Seq": "+ sequential"}  # Figure 10
 TESTS = (2, 6)  # instances in test pictures; training pictures have 1 or 2
+PICTURES = 100  # of each test and domain
 SCORES = {
     "image_shape_success": "shape success",
     "image_shape_success_85": "at 0.85",
     "mask_shape_success": "mask success",
     "background_l1": "background L1",
 }
-DATA = "--size 48 --train 400 --test 100 --radius 0.1 0.15 --max_covered 0.3 --background 115 165"
+DATA = (
+    f"--size 48 --train 400 --test {PICTURES} --radius 0.1 0.15 --max_covered 0.3 "
+    "--background 115 165"
+)
 SIZE = "--load_size 48 --crop_size 48 --ngf 12 --ndf 12 --n_blocks 2 --ins_max 2"
 TRAINING = "--batch_size 4 --niter 3 --niter_decay 4 --print_freq 400 --display_id 0 --no_html"
 
@@ -85,20 +92,30 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def draw_data(root: Path) -> None:
-    """The training pictures and tests with two instances, and tests with six."""
+    """The training pictures, of one or two instances, and tests of exactly two and six."""
+    draw(root / "2", f"{DATA} --max_instances 2")
     for count in TESTS:
-        words = f"--save_root {root}/{count} {DATA} --max_instances {count}"
-        if count > 2:
-            words += f" --min_instances {count} --train 1"
-        generate_shapes_dataset.main(shlex.split(words))
+        exactly = f"--min_instances {count} --max_instances {count}"
+        draw(root / f"exactly_{count}", f"{DATA} {exactly} --train 1")
+
+
+def draw(folder: Path, options: str) -> None:
+    """Draw shapes into a folder, unless these are there already."""
+    written = folder / "drawn_by.txt"
+    if written.is_file() and written.read_text() == options:
+        return
+    with staged(folder, "--data") as partial:
+        generate_shapes_dataset.main(["--save_root", str(partial), *options.split()])
+        (partial / written.name).write_text(options)
 
 
 def rows_of(seed: int, args: argparse.Namespace) -> list[Row]:
     """All rows of one seed: Figure 9 on both tests, and the crossed ones of Figure 10."""
     rows = []
     for method, options in METHODS.items():
-        words = f"--dataroot {args.data}/2 {options} {SIZE} {TRAINING} --seed {seed}"
-        training = Training(f"{slug(method)}_{seed}", f"{words} {args.train_options}".strip())
+        words = f"{options} {SIZE} {TRAINING} --seed {seed}".split()
+        words = ("--dataroot", f"{args.data}/2", *words, *shlex.split(args.train_options))
+        training = Training(f"{slug(method)}_{seed}", words)
         ways = {"": INFERENCE.get(method, "")}
         if method == TRAINED["One"]:
             ways["_seq"] = SEQUENTIAL
@@ -108,7 +125,8 @@ def rows_of(seed: int, args: argparse.Namespace) -> list[Row]:
             for suffix, inference in ways.items():
                 name = f"{slug(method)}{suffix}_on{count}_{seed}"
                 facts = {"method": method, "inference": suffix, "instances": count, "seed": seed}
-                words = f"--dataroot {args.data}/{count} --ins_max 6 --batch_size 10 {inference}"
+                words = f"--ins_max 6 --batch_size 10 {inference}".split()
+                words = ("--dataroot", f"{args.data}/exactly_{count}", *words)
                 rows.append(Row(name, training, words, facts))
     return rows
 
@@ -123,21 +141,15 @@ def slug(method: str) -> str:
 
 def write_results(laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace) -> None:
     """The tables of the rows that are done, and the same pictures by all methods."""
-    done = read_rows(laboratory.folder)
+    done = laboratory.done(rows)
     if not done:
         return
     parts = [method_table(done), one_and_sequential(done), claims(done), cost_table(done)]
-    for name in ("AtoB", "BtoA"):
+    for direction in ("AtoB", "BtoA"):
         for count in TESTS:
-            if picture := write_sheet(laboratory, rows, args, count, name):
-                parts.append(f"![{name}, {count} instances]({picture})")
-    commands = sorted({line for row in done for line in row["commands"]})
-    machines = sorted({f"{row['machine']}; {row['at_a_time']} at a time" for row in done})
-    parts.append(
-        f"Machine: {'; '.join(machines)}. The {len(commands)} commands are in the rows' files, "
-        "[results/ablation](results/ablation)."
-    )
-    put(args.folder.parent / "results.md", "ablation", "\n\n".join(parts))
+            if path := write_sheet(laboratory, rows, args, count, direction):
+                parts.append(f"![{direction}, {count} instances]({args.folder.name}/{path.name})")
+    put(args.folder.parent / "results.md", "ablation", "\n\n".join([*parts, commands_of(done)]))
 
 
 def pick(done: Sequence[dict], method: str, count: int, inference: str = "") -> list[dict]:
@@ -152,7 +164,21 @@ def method_table(done: Sequence[dict]) -> str:
         for method in METHODS
     ]
     seeds = len({row["seed"] for row in done})
-    return f"Mean ± sd over {seeds} seeds, both directions averaged.\n\n" + markdown(header, lines)
+    judged = [
+        f"{total} of {n * 2 * PICTURES} in pictures of {n}"
+        for n in TESTS
+        if (total := lone_instances(pick(done, "CycleGAN", n)))
+    ]
+    text = (
+        f"Mean ± sd over {seeds} seeds, both directions averaged. Shape success is judged for "
+        f"instances that overlap no other: {' and '.join(judged)}."
+    )
+    return f"{text}\n\n{markdown(header, lines)}"
+
+
+def lone_instances(rows: Sequence[dict]) -> int:
+    """How many instances a shape success is the mean of, both directions together."""
+    return sum(own["image_shape_success"] for row in rows[:1] for own in row["counts"].values())
 
 
 def one_and_sequential(done: Sequence[dict]) -> str:
@@ -212,22 +238,24 @@ def cost_table(done: Sequence[dict]) -> str:
 
 def write_sheet(
     laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace, count: int, name: str
-) -> str | None:
-    """The same pictures by all methods of the first seed; the path as results.md names it."""
+) -> Path | None:
+    """The same pictures by all methods of the first seed, as far as they are done."""
+    wanted = (0, count, "")
     own = [
         row
         for row in rows
-        if (row.facts["seed"], row.facts["instances"], row.facts["inference"]) == (0, count, "")
+        if (row.facts["seed"], row.facts["instances"], row.facts["inference"]) == wanted
+        and laboratory.record(row)
         and (laboratory.results(row) / "images").is_dir()
     ]
     if not own:
         return None
     output = args.folder / f"ablation_{name}_{count}.png"
-    words = [str(laboratory.results(row)) for row in own]
     labels = [row.facts["method"].replace(", ", ",\n") for row in own]
-    more = ["--labels", *labels, "--direction", name, "--side", "96"]
-    contact_sheet.main([*words, str(output), *more])
-    return f"{args.folder.name}/{output.name}"
+    folders = [PairFolder(laboratory.results(row)) for row in own]
+    tiles = contact_sheet.direction_rows(folders, labels, name[0], columns=8, side=96)
+    save_sheet(sheet(tiles), output)
+    return output
 
 
 if __name__ == "__main__":

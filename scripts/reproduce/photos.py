@@ -12,15 +12,18 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from data.scene_folder import find_scenes
+from metrics.pairs import PairFolder
 from scripts import contact_sheet
-from scripts.reproduce.runs import Laboratory, Row, Training, read_rows, write_json
-from scripts.reproduce.tables import markdown, put
+from scripts.reproduce.runs import Laboratory, Row, Training, Words, write_json
+from scripts.reproduce.tables import commands_of, markdown, put
 from util.command_line import OneLineParser
 from util.errors import UserError, command
+from util.sheet import save_sheet, sheet
 
 METHODS = {"CycleGAN": "--model cycle_gan --double_params", "InstaGAN": ""}
 TABLES = {  # the folder that the dataset's generator writes, the classes, and the paper's score
@@ -69,7 +72,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--minutes", type=float, help="train each method for this long, whatever its epochs")
     add("--seed", type=int, default=0)
     add("--classifier", default="vgg16", help="see evaluate.py")
-    add("--weights", default="imagenet", help="see evaluate.py")
+    add("--weights", help="see evaluate.py")
     add("--jobs", type=int, default=1, help="trainings at a time")
     add("--device", default="auto", help="--gpu_ids of all commands")
     add("--folder", type=Path, default=Path("docs/results"), help="of the rows")
@@ -88,50 +91,56 @@ def rows_of(table: str, root: Path, laboratory: Laboratory, args: argparse.Names
         name = f"{method.lower()}_{args.size[0]}x{args.size[1]}_{args.ngf}_{args.seed}"
         words = training_options(root, options, args)
         epochs = epochs_of(name, words, root, laboratory, args)
-        training = Training(name, f"{words} --niter {epochs[0]} --niter_decay {epochs[1]}")
+        more = ("--niter", str(epochs[0]), "--niter_decay", str(epochs[1]))
+        training = Training(name, (*words, *more))
         for phase in PHASES:
-            words = f"--dataroot {root} --phase {phase} --metrics {METRICS} --batch_size 8 "
-            words += f"--classifier {args.classifier} --weights {args.weights}"
+            words = ["--dataroot", str(root), "--phase", phase, "--metrics", METRICS]
+            words += ["--batch_size", "8", "--classifier", args.classifier]
+            words += ["--weights", args.weights] if args.weights else []
             facts = {"table": table, "method": method, "phase": phase, "size": args.size}
             facts |= {"ngf": args.ngf, "n_blocks": args.n_blocks, "epochs": sum(epochs)}
-            rows.append(Row(f"{name}_{phase}", training, words, facts))
+            rows.append(Row(f"{name}_{phase}", training, tuple(words), facts))
     return rows
 
 
-def training_options(root: Path, options: str, args: argparse.Namespace) -> str:
+def training_options(root: Path, options: str, args: argparse.Namespace) -> Words:
     """What a method is trained with, but for the epochs; pictures are cut from a tenth larger."""
     height, width = args.size
     words = [
-        f"--dataroot {root} {options} --crop_size {height} {width}",
+        f"{options} --crop_size {height} {width}",
         f"--load_size {round(1.1 * height)} {round(1.1 * width)}",
         f"--ngf {args.ngf} --ndf {args.ngf} --n_blocks {args.n_blocks}",
         f"--batch_size {args.batch_size} --seed {args.seed} --ins_max {args.ins_max}",
         *([f"--ins_per {args.ins_per}"] if "cycle_gan" not in options else []),
         "--display_id 0 --save_epoch_freq 1000",
     ]
-    return " ".join(words)
+    return ("--dataroot", str(root), *" ".join(words).split())
 
 
 def epochs_of(
-    name: str, options: str, root: Path, laboratory: Laboratory, args: argparse.Namespace
+    name: str, options: Words, root: Path, laboratory: Laboratory, args: argparse.Namespace
 ) -> tuple[int, int]:
     """The epochs that were typed, or as many as --minutes allow by a short training's speed.
 
     Their number is kept, so that a training that was stopped goes on to the same end.
     """
-    path = laboratory.work / f"{name}_epochs.json"
+    path = laboratory.work / f"{name}_{args.minutes}_minutes.json"
     if args.minutes is None or (args.dry_run and not path.is_file()):
         return args.niter, args.niter_decay
-    if not path.is_file():
-        words = f"{options} --max_dataset_size {TIMED_PICTURES} --niter 1 --niter_decay 0"
-        short = Training(f"{name}_timed", f"{words} --print_freq {TIMED_PICTURES // 2}")
+    wanted = [*options, "--threads", laboratory.environment["OMP_NUM_THREADS"]]
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    if known.get("of") != wanted:
+        more = ["--max_dataset_size", str(TIMED_PICTURES), "--niter", "1", "--niter_decay", "0"]
+        short = Training(f"{name}_timed", (*options, *more, "--print_freq", "8"))
         laboratory.call(laboratory.train_command(short), f"{short.name}.log")
-        last = (laboratory.work / short.name / "metrics.jsonl").read_text().splitlines()[-1]
-        pictures = max(len(find_scenes(root, "train", domain, True)) for domain in "AB")
-        epochs = max(2, int(60 * args.minutes / (json.loads(last)["time"] * pictures)))
-        write_json(path, {"niter": epochs - epochs // 2, "niter_decay": epochs // 2})
-    found = json.loads(path.read_text())
-    return found["niter"], found["niter_decay"]
+        lines = (laboratory.work / short.name / "metrics.jsonl").read_text().splitlines()
+        speeds = [json.loads(line)["images_per_s"] for line in lines]
+        scenes = (find_scenes(root, "train", domain, True) for domain in "AB")
+        pictures = max(sum(bool(scene.masks) for scene in some) for some in scenes)
+        epochs = max(2, int(60 * args.minutes * median(speeds) / pictures))
+        known = {"of": wanted, "niter": epochs - epochs // 2, "niter_decay": epochs // 2}
+        write_json(path, known)
+    return known["niter"], known["niter_decay"]
 
 
 # ---- what is written
@@ -141,44 +150,43 @@ def write_results(
     table: str, laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace
 ) -> None:
     """The scores of the rows that are done, and the same test pictures by both methods."""
-    done = read_rows(laboratory.folder)
+    done = laboratory.done(rows)
     if not done:
         return
     classes, score = TABLES[table][1:]
-    parts = []
+    parts = [f"The paper's score is {score.replace('_', ' ')}."]
     for direction, (source, target) in (("AtoB", classes), ("BtoA", classes[::-1])):
-        parts.append(f"{source} to {target}\n\n{score_table(done, direction)}")
-    tests = [r for r in rows if r.facts["phase"] == "test"]
-    if all((laboratory.results(row) / "images").is_dir() for row in tests):
+        parts.append(f"**{source} to {target}**\n\n{score_table(done, direction)}")
+    tests = [row for row in rows if row.facts["phase"] == "test" and laboratory.record(row)]
+    if all((laboratory.results(row) / "images").is_dir() for row in tests) and tests:
         output = args.folder / f"{table}.png"
-        words = [str(laboratory.results(row)) for row in tests]
+        folders = [PairFolder(laboratory.results(row)) for row in tests]
         labels = [row.facts["method"] for row in tests]
-        contact_sheet.main([*words, str(output), "--labels", *labels, "--columns", "10"])
+        tiles = [
+            row
+            for source in "AB"
+            for row in contact_sheet.direction_rows(folders, labels, source, columns=10, side=96)
+        ]
+        save_sheet(sheet(tiles), output)
         parts.append(f"![{classes[0]} and {classes[1]}]({args.folder.name}/{output.name})")
-    machines = sorted({f"{row['machine']}; {row['at_a_time']} at a time" for row in done})
-    parts.append(f"Machine: {'; '.join(machines)}. The paper's score is {score.replace('_', ' ')}.")
+    parts.append(commands_of(done))
     put(args.folder.parent / "results.md", table, "\n\n".join(parts))
 
 
 def score_table(done: Sequence[dict], direction: str) -> str:
-    """A row per run and phase, a column per score."""
+    """A column per run and phase, a line per score."""
     names = list(dict.fromkeys(name for row in done for name in row["scores"].get(direction, {})))
-    header = [
-        "method",
-        "pictures",
-        "minutes",
-        "epochs",
-        *(name.replace("_", " ") for name in names),
-    ]
-    lines = []
+    header = ["", "pictures", "height x width, ngf, blocks", "minutes", "epochs"]
+    columns = []
     for row in done:
         own = row["scores"].get(direction, {})
+        size = f"{row['size'][0]}x{row['size'][1]}, {row['ngf']}, {row['n_blocks']}"
+        facts = [row["method"], row["phase"], size, f"{row['training_seconds'] / 60:.0f}"]
         cells = ["–" if own.get(name) is None else f"{own[name]:.3g}" for name in names]
-        facts = [f"{row['training_seconds'] / 60:.0f}", str(row["epochs"])]
-        lines.append([row["method"], row["phase"], *facts, *cells])
-    turned = zip(header, *lines, strict=True)  # many scores, few runs: a line per score
-    first, *others = (list(line) for line in turned)
-    return markdown(first, others)
+        columns.append([*facts, str(row["epochs"]), *cells])
+    spoken = [name.replace("_", " ") for name in names]
+    first, *lines = (list(line) for line in zip([*header, *spoken], *columns, strict=True))
+    return markdown(first, lines)
 
 
 if __name__ == "__main__":

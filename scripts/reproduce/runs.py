@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -13,10 +14,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import torch
+
 from util.errors import UserError
-from util.files import write_text
+from util.files import sole_owner, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
+Words = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Training:
     """A run of train.py; options are those besides --name and --checkpoints_dir."""
 
     name: str
-    options: str
+    options: Words
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,14 @@ class Row:
 
     name: str
     training: Training
-    options: str
+    options: Words
     facts: dict
 
 
 class Laboratory:
     """Runs commands, `jobs` at a time, and keeps each row in `FOLDER/ROW.json`.
 
-    What is done is not done again; a training that was stopped goes on.
+    What was done by the same commands is not done again, and a training that was stopped goes on.
     """
 
     def __init__(self, folder: Path, jobs: int, device: str):
@@ -53,90 +57,140 @@ class Laboratory:
         self.work = Path("checkpoints") / folder.name
         cores = os.cpu_count() or 1
         self.environment = os.environ | {"OMP_NUM_THREADS": str(max(1, cores // jobs))}
+        self.children: set[subprocess.Popen] = set()
 
     # ---- commands
 
     def train_command(self, training: Training) -> list[str]:
         words = ["train.py", "--name", training.name, "--checkpoints_dir", str(self.work)]
-        return [*words, *shlex.split(training.options), "--gpu_ids", self.device]
+        return [*words, *training.options, "--gpu_ids", self.device]
 
     def score_command(self, row: Row) -> list[str]:
         words = ["evaluate.py", "--name", row.training.name, "--checkpoints_dir", str(self.work)]
         words += ["--results_dir", str(self.results(row).parents[1])]
-        return [*words, *shlex.split(row.options), "--gpu_ids", self.device]
+        return [*words, *row.options, "--gpu_ids", self.device]
+
+    def commands(self, row: Row) -> list[str]:
+        """Both as they are typed."""
+        both = (self.train_command(row.training), self.score_command(row))
+        return [f"python {shlex.join(command)}" for command in both]
 
     def results(self, row: Row) -> Path:
         """Where the row's translations are; the last parts are test.py's."""
         translated = f"{row.facts.get('phase', 'test')}_latest"
         return Path("results") / self.folder.name / row.name / row.training.name / translated
 
-    def file(self, row: Row) -> Path:
-        return self.folder / f"{row.name}.json"
+    # ---- what is done
 
-    # ---- doing
+    def record(self, row: Row) -> dict | None:
+        """A row that was made by today's commands, or None."""
+        path = self.folder / f"{row.name}.json"
+        record = json.loads(path.read_text()) if path.is_file() else None
+        return record if record and record["commands"] == self.commands(row) else None
+
+    def done(self, rows: Sequence[Row]) -> list[dict]:
+        """The rows that are done, in order."""
+        return [record for row in rows if (record := self.record(row))]
+
+    def trained(self, training: Training) -> dict | None:
+        """What is known of a training's attempts; a UserError if it was another one's."""
+        path = self.work / training.name / "training.json"
+        if not path.is_file():
+            return None
+        known = json.loads(path.read_text())
+        if known["command"] != self.train_command(training):
+            raise UserError(
+                f"{path.parent} was trained with other options ({shlex.join(known['command'])}): "
+                "remove that folder, or give these options again"
+            )
+        return known
 
     def plan(self, rows: Sequence[Row]) -> str:
         """What would be done, a line for each command."""
         lines = []
         for training in dict.fromkeys(row.training for row in rows):
             own = [row for row in rows if row.training == training]
-            left = [row for row in own if not self.file(row).is_file()]
-            state = "done" if not left else "trained" if self.seconds(training) else "to do"
-            lines.append(f"[{state}] python {shlex.join(self.train_command(training))}")
-            lines += [f"    [to do] python {shlex.join(self.score_command(row))}" for row in left]
+            left = [row for row in own if not self.record(row)]
+            known = self.trained(training)
+            state = "done" if not left else "trained" if known and known["done"] else "to do"
+            lines.append(f"[{state}] {self.commands(own[0])[0]}")
+            lines += [f"    [to do] {self.commands(row)[1]}" for row in left]
         return "\n".join(lines)
+
+    # ---- doing
 
     def run(self, rows: Sequence[Row]) -> None:
         """Do what is left. Raises UserError if a command fails, when the others have ended."""
         left: dict[Training, list[Row]] = {}
         for row in rows:
-            if not self.file(row).is_file():
+            if not self.record(row):
                 left.setdefault(row.training, []).append(row)
-        with ThreadPoolExecutor(self.jobs) as pool:
-            for error in [f for f in pool.map(self.attempt, left.items()) if f]:
-                raise error
+        before = signal.signal(signal.SIGTERM, self.stop)
+        try:
+            with ThreadPoolExecutor(self.jobs) as pool:
+                for error in [found for found in pool.map(self.attempt, left.items()) if found]:
+                    raise error
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def stop(self, *_) -> None:
+        """End what was started, and this process with it."""
+        for child in list(self.children):
+            child.terminate()
+        raise SystemExit(143)
 
     def attempt(self, work: tuple[Training, list[Row]]) -> UserError | None:
         training, rows = work
+        folder = self.work / training.name
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            self.train(training)
-            for row in rows:
-                self.score(row)
+            with sole_owner(folder, str(folder)):
+                self.train(training)
+                for row in rows:
+                    self.score(row)
         except UserError as error:
             print(f"failed: {error}", flush=True)
             return error
         return None
 
     def train(self, training: Training) -> None:
-        """Train, or go on where an earlier attempt stopped; remember how long it took."""
-        if self.seconds(training):
+        """Train, or go on where an earlier attempt stopped; remember how long it took in all."""
+        known = self.trained(training) or {
+            "command": self.train_command(training),
+            "seconds": 0.0,
+            "since": None,
+            "done": False,
+        }
+        if known["done"]:
             return
         folder = self.work / training.name
-        again = ["--continue_train"] if (folder / "state.pt").is_file() else []
-        begin = time.time()
-        self.call([*self.train_command(training), *again], f"{training.name}.log")
-        write_json(folder / "seconds.json", {"seconds": time.time() - begin, "whole": not again})
-
-    def seconds(self, training: Training) -> float:
-        """How long the training took, 0 if it is not done."""
-        path = self.work / training.name / "seconds.json"
-        return json.loads(path.read_text())["seconds"] if path.is_file() else 0
+        state = folder / "state.pt"
+        if known["since"] and state.is_file():  # killed: it worked until its last checkpoint
+            known["seconds"] += max(0.0, state.stat().st_mtime - known["since"])
+        known["since"] = time.time()
+        write_json(folder / "training.json", known)
+        again = ["--continue_train"] if state.is_file() else []
+        try:
+            self.call([*self.train_command(training), *again], f"{training.name}.log")
+            known["done"] = True
+        finally:
+            known["seconds"] += time.time() - known["since"]
+            known["since"] = None
+            write_json(folder / "training.json", known)
 
     def score(self, row: Row) -> None:
         self.call(self.score_command(row), f"{row.name}.log")
         record = {
             **row.facts,
-            "commands": [
-                f"python {shlex.join(command)}"
-                for command in (self.train_command(row.training), self.score_command(row))
-            ],
-            "training_seconds": round(self.seconds(row.training)),
+            "commands": self.commands(row),
+            "training_seconds": round(self.trained(row.training)["seconds"]),
             "at_a_time": self.jobs,
             "machine": machine(),
             "date": date.today().isoformat(),
             "scores": json.loads((self.results(row) / "metrics.json").read_text()),
+            "counts": counts(self.results(row) / "metrics_detail.json"),
         }
-        write_json(self.file(row), record)
+        write_json(self.folder / f"{row.name}.json", record)
         print(f"done: {row.name}", flush=True)
 
     def call(self, command: list[str], log: str) -> None:
@@ -146,15 +200,19 @@ class Laboratory:
         print(f"python {shlex.join(command)}", flush=True)
         with open(path, "w") as file:
             words = [sys.executable, str(ROOT / command[0]), *command[1:]]
-            code = subprocess.run(words, stdout=file, stderr=file, env=self.environment).returncode
+            child = subprocess.Popen(words, stdout=file, stderr=file, env=self.environment)
+            self.children.add(child)
+            code = child.wait()
+            self.children.discard(child)
         if code:
             last = path.read_text().strip().splitlines()[-1:]
             raise UserError(f"{command[0]} ended with {code}: {' '.join(last)} (see {path})")
 
 
-def read_rows(folder: Path) -> list[dict]:
-    """All rows that are done."""
-    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+def counts(path: Path) -> dict[str, dict[str, int]]:
+    """Of how many pictures or instances each score is the mean, by direction."""
+    detail = json.loads(path.read_text())
+    return {direction: own["counts"] for direction, own in detail.items() if "counts" in own}
 
 
 def write_json(path: Path, content: dict) -> None:
@@ -163,8 +221,6 @@ def write_json(path: Path, content: dict) -> None:
 
 def machine() -> str:
     """The processor, the cores that may be used, and PyTorch's version."""
-    import torch
-
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]

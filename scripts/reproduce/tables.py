@@ -10,13 +10,12 @@ Cell = Callable[[list[dict]], str]
 
 
 def score_of(row: dict, name: str) -> float | None:
-    """A score of one run: the mean of both directions."""
+    """A score of one run: the mean of its directions, if all of them have it."""
     values = [own.get(name) for own in row["scores"].values()]
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    return None if None in values else sum(values) / len(values)
 
 
-def over_seeds(rows: Sequence[dict], name: str) -> tuple[float, float, int] | None:
+def over_seeds(rows: Sequence[dict], name: str) -> tuple[float, float | None, int] | None:
     """Mean, standard deviation and number of the runs of a score."""
     return over_runs([{name: score_of(row, name)} for row in rows]).get(name)
 
@@ -27,12 +26,22 @@ def cell(rows: Sequence[dict], name: str) -> str:
     if not found:
         return "–"
     digits = 1 if found[0] > 2 else 3
-    return f"{found[0]:.{digits}f} ± {found[1]:.{digits}f}"
+    spread = "" if found[1] is None else f" ± {found[1]:.{digits}f}"
+    return f"{found[0]:.{digits}f}{spread}"
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def commands_of(rows: Sequence[dict]) -> str:
+    """Where the rows were made, and how, folded away."""
+    machines = sorted({f"{row['machine']}; {row['at_a_time']} at a time" for row in rows})
+    commands = dict.fromkeys(command for row in rows for command in row["commands"])
+    lines = [f"Machine: {'; '.join(machines)}.", ""]
+    lines += ["<details><summary>The command of every row</summary>", "", "```"]
+    return "\n".join([*lines, *commands, "```", "", "</details>"])
 
 
 def put(path: Path, mark: str, text: str) -> None:
