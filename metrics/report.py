@@ -1,16 +1,14 @@
 """The scores of a folder of results: measured, written down, and put on its page."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from metrics.base import SetScore, Value
 from metrics.pairs import DIRECTIONS, PairFolder
 from metrics.reals import FEW
 from metrics.statistics import bootstrap_interval, mean, over_runs, values_of
 from metrics.yardsticks import Yardsticks
-from util.files import write_text
+from util.files import write_json
 from util.results import write_page
 
 TITLES = {"AtoB": "A to B", "BtoA": "B to A"}
@@ -113,10 +111,6 @@ def write_scores(folder: PairFolder, scores: dict[str, DirectionScores], about: 
 
 def rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
-
-
-def write_json(path: Path, content: dict) -> None:
-    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def runs_table(runs: Sequence[dict[str, DirectionScores]]) -> list[list[str]]:

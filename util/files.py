@@ -1,5 +1,6 @@
 """Files that are either whole or absent."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -31,6 +32,11 @@ def write_atomic(path: Path, write: Callable) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8, whole or not at all."""
     write_atomic(path, lambda file: file.write(text.encode(errors="replace")))
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a JSON file for programs and people, whole or not at all."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What `test.py` leaves behind: pictures, instance masks, and a page that shows them."""
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from util.files import write_text
+from util.files import write_json
 from util.html import Page, rows_of
 from util.images import save_png, to_pixels
 
@@ -109,7 +108,7 @@ class Results:
             "data": self.data,
             "pictures": [self.sections[key] for key in in_order],
         }
-        write_text(self.folder / LISTING, json.dumps(listing, indent=1) + "\n")
+        write_json(self.folder / LISTING, listing)
         write_page(self.folder, listing)
         print(f"page: {(self.folder / 'index.html').resolve()}")
 

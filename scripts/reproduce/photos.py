@@ -19,10 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.scene_folder import find_scenes
 from metrics.pairs import PairFolder
 from scripts import contact_sheet
-from scripts.reproduce.runs import Laboratory, Row, Training, Words, write_json
+from scripts.reproduce.runs import Laboratory, Row, Training, Words
 from scripts.reproduce.tables import commands_of, markdown, put
 from util.command_line import OneLineParser
 from util.errors import UserError, command
+from util.files import write_json
 from util.sheet import save_sheet, sheet
 
 METHODS = {"CycleGAN": "--model cycle_gan --double_params", "InstaGAN": ""}

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from util.errors import UserError
-from util.files import sole_owner, write_text
+from util.files import sole_owner, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 Words = tuple[str, ...]
@@ -213,10 +213,6 @@ def counts(path: Path) -> dict[str, dict[str, int]]:
     """Of how many pictures or instances each score is the mean, by direction."""
     detail = json.loads(path.read_text())
     return {direction: own["counts"] for direction, own in detail.items() if "counts" in own}
-
-
-def write_json(path: Path, content: dict) -> None:
-    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def machine() -> str:
