@@ -98,9 +98,10 @@ class PairFiles:
         return read_image(self.path(key), 3).transpose(1, 2, 0)
 
     def masks(self, role: str, size: tuple) -> dict[str, np.ndarray]:
-        """All masks of a role by their numbers."""
-        keys = [key for key in self.files if key.startswith(f"{role}_mask_")]
-        return {key.rpartition("_")[2]: self.mask(key, size) for key in sorted(keys)}
+        """All masks of a role by their numbers, in their order."""
+        prefix = f"{role}_mask_"
+        numbers = [key.removeprefix(prefix) for key in self.files if key.startswith(prefix)]
+        return {n: self.mask(f"{prefix}{n}", size) for n in sorted(numbers, key=int)}
 
     def union(self, key: str, size: tuple) -> list[np.ndarray]:
         return [self.mask(key, size)] if key in self.files else []

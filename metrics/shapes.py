@@ -77,20 +77,22 @@ def window_of(mask: np.ndarray) -> tuple[slice, slice]:
 
 def image_shape_ious(
     translated: np.ndarray, background: np.ndarray, masks: np.ndarray, shape: str
-) -> list[float]:
+) -> list[float | None]:
     """How well the target shape can be seen where each instance was: from the picture alone.
 
     For each source instance that overlaps no other: the pixels within twice its box that show an
     object, against the target shape of their area and centroid. Of two instances whose boxes share
-    pixels, each has those that it is nearer to.
+    pixels, each has those that it is nearer to. None for those that overlap another.
     """
     seen = shown(translated, background)
-    alone = [i for i, mask in enumerate(masks) if not (np.delete(masks, i, 0) & mask).any()]
     nearest = np.stack([distance_transform_edt(~mask) for mask in masks]).argmin(0)
-    ious = []
-    for i in alone:
+    ious: list[float | None] = []
+    for i, mask in enumerate(masks):
+        if (np.delete(masks, i, 0) & mask).any():
+            ious.append(None)
+            continue
         own = np.zeros_like(seen)
-        own[window_of(masks[i])] = True
+        own[window_of(mask)] = True
         own &= seen & (nearest == i)
         ious.append(iou(own, ideal_shape(own, shape)) if own.any() else 0.0)
     return ious
@@ -99,7 +101,8 @@ def image_shape_ious(
 def score_picture(pair: Pair, background: np.ndarray, shape: str) -> dict[str, Value]:
     """The yardsticks of one picture, background being its clean one [H, W, 3].
 
-    image_shape_success     whether the shape is right in the picture, for each lone instance
+    image_shape_success     whether the shape is right in the picture, for each instance; None if it
+                            overlaps another
     image_shape_success_85  the same to an IoU of 0.85
     mask_shape_success      whether the translated mask is right in shape and place, each instance
     image_mask_iou          what the picture shows against the union of the translated masks
@@ -107,8 +110,9 @@ def score_picture(pair: Pair, background: np.ndarray, shape: str) -> dict[str, V
     scores: dict[str, Value] = {}
     if len(pair.masks):
         seen = image_shape_ious(pair.translated, background, pair.masks, shape)
-        scores["image_shape_success"] = [value >= SHAPE_IOU for value in seen]
-        scores["image_shape_success_85"] = [value >= STRICT_IOU for value in seen]
+        for name, enough in (("", SHAPE_IOU), ("_85", STRICT_IOU)):
+            succeeds = [None if value is None else value >= enough for value in seen]
+            scores[f"image_shape_success{name}"] = succeeds
     if pair.translated_masks is not None:
         matches = [
             shape_success(*masks, shape)

@@ -104,3 +104,4 @@ def one_line_error(capsys, *words: str) -> str:
 
 
 from annotated import ccp, coco, mhp  # noqa: F401, fixtures, which need what stands above
+from scoring import many, short_trainings  # noqa: F401

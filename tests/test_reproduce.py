@@ -14,10 +14,11 @@ from conftest import ROOT, one_line_error
 from metrics.classifier import KINDS
 from models.insta_gan_model import InstaGANModel
 from scripts.reproduce import ablation, photos
+from scripts.reproduce.by_step import shares_by_step
 from scripts.reproduce.runs import Laboratory, Row, Training
 from scripts.reproduce.tables import cell, put, score_of
 from util.errors import UserError
-from util.files import sole_owner
+from util.files import sole_owner, write_json
 
 TINY = "--load_size 32 --crop_size 32 --ngf 4 --ndf 4 --n_blocks 1 --ins_max 2"
 
@@ -59,7 +60,13 @@ def test_the_ablation_from_nothing_to_its_page(calls, tiny_ablation, capsys):
     assert "--ins_per 1" in row["commands"][0] and "--ins_per 6" in row["commands"][1]
     assert row["machine"] and "image_shape_success" in row["scores"]["AtoB"]
     page = Path("docs/results.md").read_text()
-    for words in (*ablation.METHODS, "One / Seq", "holds in", "results/ablation_AtoB_6.png"):
+    for words in (
+        *ablation.METHODS,
+        "One / Seq",
+        "step 6",
+        "holds in",
+        "results/ablation_AtoB_6.png",
+    ):
         assert words in page
     assert all(command in page for row in rows for command in row["commands"])
     assert Path("docs/results/ablation_BtoA_2.png").is_file()
@@ -219,6 +226,18 @@ def test_scores_over_directions_and_seeds():
     rows = [{"scores": {"AtoB": {"x": a, "y": None}, "BtoA": {"x": a + 0.2}}} for a in (0.1, 0.3)]
     assert score_of(rows[0], "x") == pytest.approx(0.2)
     assert cell(rows, "x") == "0.300 ± 0.141" and cell(rows, "y") == "–"
+
+
+def test_success_by_the_step_of_translation(tmp_path):
+    """Two seeds; instance 2 is translated first, then 10, then 1; one of them overlaps others."""
+    folders = [tmp_path / "0", tmp_path / "1"]
+    masks = {f"real_A_mask_{number}": "" for number in (2, 10, 1)} | {"fake_B_mask_2": ""}
+    listing = {"pictures": [{"name": "x", "source": "A", "masks": masks}]}
+    for folder, values in zip(folders, ([False, True, None], [True, True, None]), strict=True):
+        detail = {"pictures": {"x": {"image_shape_success": values}}}
+        write_json(folder / "results.json", listing)
+        write_json(folder / "metrics_detail.json", {"about": {}, "AtoB": detail})
+    assert shares_by_step([*folders, tmp_path / "gone"]) == {"AtoB": [1.0, None, 0.5]}
 
 
 def test_a_page_keeps_what_stands_around(tmp_path):

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from datasets import generate_shapes_dataset
 from metrics.pairs import PairFolder
 from scripts import contact_sheet
+from scripts.reproduce.by_step import shares_by_step
 from scripts.reproduce.runs import Laboratory, Row, Training
 from scripts.reproduce.tables import cell, commands_of, markdown, put, score_of
 from util.command_line import OneLineParser
@@ -144,7 +145,8 @@ def write_results(laboratory: Laboratory, rows: Sequence[Row], args: argparse.Na
     done = laboratory.done(rows)
     if not done:
         return
-    parts = [method_table(done), one_and_sequential(done), claims(done), cost_table(done)]
+    parts = [method_table(done), one_and_sequential(done), step_table(laboratory, rows)]
+    parts += [claims(done), cost_table(done)]
     for direction in ("AtoB", "BtoA"):
         for count in TESTS:
             if path := write_sheet(laboratory, rows, args, count, direction):
@@ -195,6 +197,28 @@ def one_and_sequential(done: Sequence[dict]) -> str:
             )
     titles = [f"{title}, {n} instances" for n in TESTS for title in SCORES.values()]
     return markdown(["training / inference", *titles], lines)
+
+
+def step_table(laboratory: Laboratory, rows: Sequence[Row]) -> str:
+    """Shape success by the step in which an instance is translated, one after the other."""
+    lines = []
+    for count in TESTS:
+        for trained, method in TRAINED.items():
+            suffix = "" if trained == "Seq" else "_seq"
+            wanted = (method, count, suffix)
+            own = [
+                laboratory.results(row)
+                for row in rows
+                if (row.facts["method"], row.facts["instances"], row.facts["inference"]) == wanted
+                and laboratory.record(row)
+            ]
+            for direction, shares in shares_by_step(own).items():
+                cells = ["–" if share is None else f"{share:.2f}" for share in shares]
+                cells += ["–"] * (max(TESTS) - len(cells))
+                lines.append([f"{trained} / Seq", direction, str(count), *cells])
+    titles = [f"step {step + 1}" for step in range(max(TESTS))]
+    table = markdown(["training / inference", "direction", "instances", *titles], lines)
+    return f"Shape success by the step in which an instance was translated:\n\n{table}"
 
 
 CLAIMS = (  # what is claimed, of which methods, in which score, and whether more of it is better

@@ -1,0 +1,48 @@
+"""Sequential translation looked into: what became of the instances of each step."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from util.results import LISTING, SCORES
+
+
+def shares_by_step(folders: Iterable[Path]) -> dict[str, list[float | None]]:
+    """The share of instances that succeed in the picture, by direction and step.
+
+    folders are scored results of one instance after the other; those of several seeds count
+    together. Instances that overlap others are not judged. A step that has none is None.
+    """
+    found: dict[str, list[list[bool]]] = {}
+    for folder in folders:
+        if not (folder / LISTING).is_file():
+            continue
+        order = translation_order(folder)
+        detail = json.loads((folder / SCORES[1]).read_text())
+        for direction, own in detail.items():
+            for name, values in own.get("pictures", {}).items():
+                steps = found.setdefault(direction, [])
+                for step, place in enumerate(order[direction[0], name]):
+                    steps += [[]] if step == len(steps) else []
+                    success = values["image_shape_success"][place]
+                    steps[step] += [] if success is None else [success]
+    return {
+        direction: [sum(step) / len(step) if step else None for step in steps]
+        for direction, steps in found.items()
+    }
+
+
+def translation_order(folder: Path) -> dict[tuple[str, str], list[int]]:
+    """The places, by number, of a picture's instances in the order of translation.
+
+    Keyed by the source's domain and the picture's name. `test.py` lists masks in that order, and
+    scores are listed by the instances' numbers.
+    """
+    listing = json.loads((folder / LISTING).read_text())
+    order = {}
+    for picture in listing["pictures"]:
+        prefix = f"real_{picture['source']}_mask_"
+        keys = [key for key in picture["masks"] if key.startswith(prefix)]
+        numbers = [int(key.removeprefix(prefix)) for key in keys]
+        order[picture["source"], picture["name"]] = [sorted(numbers).index(n) for n in numbers]
+    return order
