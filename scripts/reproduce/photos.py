@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -86,12 +87,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def rows_of(table: str, root: Path, laboratory: Laboratory, args: argparse.Namespace) -> list[Row]:
-    """A row for each method and phase."""
-    rows = []
+    """A row for each method and phase; speeds are measured as many at a time as trainings run."""
+    plans = {}
     for method, options in METHODS.items():
         name = f"{method.lower()}_{args.size[0]}x{args.size[1]}_{args.ngf}_{args.seed}"
-        words = training_options(root, options, args)
-        epochs = epochs_of(name, words, root, laboratory, args)
+        plans[method] = (name, training_options(root, options, args))
+    with ThreadPoolExecutor(args.jobs) as pool:
+        found = pool.map(lambda plan: epochs_of(*plan, root, laboratory, args), plans.values())
+        lengths = dict(zip(METHODS, found, strict=True))
+    rows = []
+    for method, (name, words) in plans.items():
+        epochs = lengths[method]
         more = ("--niter", str(epochs[0]), "--niter_decay", str(epochs[1]))
         training = Training(name, (*words, *more))
         for phase in PHASES:
