@@ -253,9 +253,9 @@ def test_a_page_keeps_what_stands_around(tmp_path):
 @pytest.mark.parametrize(
     "script", ["reproduce_ablation.sh --dry_run", "reproduce_tables.sh --dry_run --size 32 32"]
 )
-def test_shell_scripts_say_what_they_would_run(script):
+def test_shell_scripts_say_what_they_would_run(script, tmp_path):
     name, *words = shlex.split(script)
-    command = ["bash", str(ROOT / "scripts" / name), *words]
+    command = ["bash", str(ROOT / "scripts" / name), *words, "--folder", str(tmp_path / "anew")]
     done = subprocess.run(
         command,
         env={"PYTHON": sys.executable, "PATH": "/usr/bin:/bin"},

@@ -4,7 +4,8 @@
     bash scripts/reproduce_ablation.sh --dry_run     # what would be run
     bash scripts/reproduce_ablation.sh               # run what is left of it
 
-Every finished row is kept in docs/results/ablation; the tables go into docs/results.md.
+Every finished row is kept in docs/results/ablation and not made again (another --folder measures
+anew); the tables go into results.md beside.
 """
 
 import argparse

@@ -4,7 +4,8 @@
     bash scripts/reproduce_tables.sh --dry_run --tables ccp --size 300 200     # what would be run
     bash scripts/reproduce_tables.sh --tables ccp --size 96 64 --ngf 16 --n_blocks 4 --minutes 60
 
-Rows are kept in docs/results/ccp and docs/results/coco, the tables go into docs/results.md.
+Rows are kept in docs/results/ccp and docs/results/coco and not made again (another --folder
+measures anew); the tables go into results.md beside.
 """
 
 import argparse
