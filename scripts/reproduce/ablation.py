@@ -249,8 +249,9 @@ def claims(done: Sequence[dict]) -> str:
             gains = gains_by_seed(done, better, worse, count, score)
             right = sum((gain > 0) == more and gain != 0 for gain in gains)
             shown = ", ".join(f"{gain:+.3f}" for gain in gains)
-            held = f"{right} of {len(gains)} seeds"
-            lines.append([claim, SCORES[score], str(count), shown, held])
+            lines.append(
+                [claim, SCORES[score], str(count), shown, f"{right} of {len(gains)} seeds"]
+            )
     return markdown(["claim", "score", "instances", "difference by seed", "holds in"], lines)
 
 
