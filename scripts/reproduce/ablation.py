@@ -200,19 +200,19 @@ def one_and_sequential(done: Sequence[dict]) -> str:
     return markdown(["training / inference", *titles], lines)
 
 
+def done_with(laboratory: Laboratory, rows: Sequence[Row], facts: dict) -> list[Row]:
+    """The rows that are done and have these facts."""
+    return [r for r in rows if r.facts.items() >= facts.items() and laboratory.record(r)]
+
+
 def step_table(laboratory: Laboratory, rows: Sequence[Row]) -> str:
     """Shape success by the step in which an instance is translated, one after the other."""
     lines = []
     for count in TESTS:
         for trained, method in TRAINED.items():
-            suffix = "" if trained == "Seq" else "_seq"
-            wanted = (method, count, suffix)
-            own = [
-                laboratory.results(row)
-                for row in rows
-                if (row.facts["method"], row.facts["instances"], row.facts["inference"]) == wanted
-                and laboratory.record(row)
-            ]
+            inference = "" if trained == "Seq" else "_seq"
+            wanted = {"method": method, "instances": count, "inference": inference}
+            own = [laboratory.results(row) for row in done_with(laboratory, rows, wanted)]
             for direction, shares in shares_by_step(own).items():
                 cells = ["–" if share is None else f"{share:.2f}" for share in shares]
                 cells += ["–"] * (max(TESTS) - len(cells))
@@ -279,14 +279,9 @@ def write_sheet(
     laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace, count: int, name: str
 ) -> Path | None:
     """The same pictures by all methods of the first seed, as far as they are done."""
-    wanted = (0, count, "")
-    own = [
-        row
-        for row in rows
-        if (row.facts["seed"], row.facts["instances"], row.facts["inference"]) == wanted
-        and laboratory.record(row)
-        and (laboratory.results(row) / "images").is_dir()
-    ]
+    wanted = {"seed": 0, "instances": count, "inference": ""}
+    own = done_with(laboratory, rows, wanted)
+    own = [row for row in own if (laboratory.results(row) / "images").is_dir()]
     if not own:
         return None
     output = args.folder / f"ablation_{name}_{count}.png"
