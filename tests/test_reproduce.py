@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import train
 from conftest import ROOT, one_line_error
 from metrics.classifier import KINDS
 from models.insta_gan_model import InstaGANModel
-from scripts.reproduce import ablation, photos
+from scripts.reproduce import ablation, by_step, photos
 from scripts.reproduce.by_step import shares_by_step
 from scripts.reproduce.runs import Laboratory, Row, Training
 from scripts.reproduce.tables import cell, put, score_of
@@ -84,6 +85,15 @@ def test_what_is_done_is_not_done_again(calls, tiny_ablation, capsys):
     assert page.read_text().startswith("# Mine") and page.read_text().endswith("and this\n")
     ablation.main("--seeds 1 --jobs 1 --dry_run".split())
     assert "to do" not in capsys.readouterr().out.split("scores:")[-1]
+
+
+def test_a_clone_with_rows_and_no_translations_keeps_its_page(calls, tiny_ablation, capsys):
+    ablation.main("--seeds 1 --jobs 1".split())
+    page, made = Path("docs/results.md").read_text(), len(calls)
+    shutil.rmtree("results")
+    ablation.main("--seeds 1 --jobs 1".split())
+    assert Path("docs/results.md").read_text() == page and len(calls) == made
+    assert "stays as it is" in capsys.readouterr().out
 
 
 def training_of(shapes: Path, words: str = "--niter 2") -> Training:
@@ -228,7 +238,7 @@ def test_scores_over_directions_and_seeds():
     assert cell(rows, "x") == "0.300 ± 0.141" and cell(rows, "y") == "–"
 
 
-def test_success_by_the_step_of_translation(tmp_path):
+def test_success_by_the_step_of_translation(tmp_path, capsys):
     """Two seeds; instance 2 is translated first, then 10, then 1; one of them overlaps others."""
     folders = [tmp_path / "0", tmp_path / "1"]
     masks = {f"real_A_mask_{number}": "" for number in (2, 10, 1)} | {"fake_B_mask_2": ""}
@@ -238,6 +248,12 @@ def test_success_by_the_step_of_translation(tmp_path):
         write_json(folder / "results.json", listing)
         write_json(folder / "metrics_detail.json", {"about": {}, "AtoB": detail})
     assert shares_by_step([*folders, tmp_path / "gone"]) == {"AtoB": [1.0, None, 0.5]}
+    by_step.main([str(folder) for folder in folders])
+    assert capsys.readouterr().out == "AtoB 1.00 – 0.50\n"
+    with pytest.raises(SystemExit) as stop:
+        by_step.main([str(tmp_path / "gone")])
+    assert stop.value.code == 2
+    one_line_error(capsys, "gone/results.json")
 
 
 def test_a_page_keeps_what_stands_around(tmp_path):

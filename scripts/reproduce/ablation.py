@@ -144,7 +144,7 @@ def slug(method: str) -> str:
 def write_results(laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace) -> None:
     """The tables of the rows that are done, and the same pictures by all methods."""
     done = laboratory.done(rows)
-    if not done:
+    if not done or not laboratory.at_hand(rows):
         return
     parts = [method_table(done), one_and_sequential(done), step_table(laboratory, rows)]
     parts += [claims(done), cost_table(done)]
@@ -281,7 +281,6 @@ def write_sheet(
     """The same pictures by all methods of the first seed, as far as they are done."""
     wanted = {"seed": 0, "instances": count, "inference": ""}
     own = done_with(laboratory, rows, wanted)
-    own = [row for row in own if (laboratory.results(row) / "images").is_dir()]
     if not own:
         return None
     output = args.folder / f"ablation_{name}_{count}.png"

@@ -1,10 +1,38 @@
-"""Sequential translation looked into: what became of the instances of each step."""
+#!/usr/bin/env python3
+"""Sequential translation looked into: what became of the instances of each step.
 
+    python scripts/reproduce/by_step.py results/NAME/test_latest [FOLDER …]
+
+prints, for drawn shapes translated one instance after the other and scored by evaluate.py, the
+share that has the right shape in the picture by the step in which it was translated.
+"""
+
+import argparse
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from util.command_line import OneLineParser
+from util.errors import UserError, command
 from util.results import LISTING, SCORES
+
+
+@command
+def main(argv: list[str] | None = None) -> None:
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", type=Path, nargs="+", help="folders; several count together")
+    args = parser.parse_args(argv)
+    for folder in args.results:
+        for name in (LISTING, SCORES[1]):
+            if not (folder / name).is_file():
+                raise UserError(f"{folder / name}: there is no such file; run evaluate.py first")
+    for direction, shares in shares_by_step(args.results).items():
+        print(direction, *("–" if share is None else f"{share:.2f}" for share in shares))
 
 
 def shares_by_step(folders: Iterable[Path]) -> dict[str, list[float | None]]:
@@ -46,3 +74,7 @@ def translation_order(folder: Path) -> dict[tuple[str, str], list[int]]:
         numbers = [int(key.removeprefix(prefix)) for key in keys]
         order[picture["source"], picture["name"]] = [sorted(numbers).index(n) for n in numbers]
     return order
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

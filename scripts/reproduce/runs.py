@@ -92,6 +92,18 @@ class Laboratory:
         """The rows that are done, in order."""
         return [record for row in rows if (record := self.record(row))]
 
+    def at_hand(self, rows: Sequence[Row]) -> bool:
+        """Whether the translations of all rows that are done are on this machine.
+
+        Rows travel with the repository and translations do not: a page written anew without them
+        would lose its pictures.
+        """
+        folders = [self.results(row) / "images" for row in rows if self.record(row)]
+        missing = [folder for folder in folders if not folder.is_dir()]
+        if missing:
+            print(f"the page of the results stays as it is: {missing[0]} is not here")
+        return not missing
+
     def trained(self, training: Training) -> dict | None:
         """What is known of a training's attempts; a UserError if it was another one's."""
         path = self.work / training.name / "training.json"
