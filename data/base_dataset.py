@@ -49,6 +49,10 @@ class BaseDataset(Dataset, ABC):
         """A sequence of one domain's scenes in order, for translation."""
 
     @abstractmethod
+    def showcase(self, count: int) -> dict[str, list[Scene]]:
+        """Up to `count` scenes of each domain to look at while a model is trained."""
+
+    @abstractmethod
     def check(self) -> str:
         """Read every file; returns what was found. Raises UserError at the first bad one."""
 

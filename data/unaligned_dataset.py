@@ -1,6 +1,8 @@
 """Two folders of pictures that do not belong together: CycleGAN's dataset."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from data.scene import Scene
 from data.scene_cache import SceneCache, open_cache
 from data.scene_folder import SceneFolder, SceneListing, find_scenes
 from data.transforms import Preprocessing, fit, make_scene
+from util.errors import UserError
 
 
 class UnalignedDataset(BaseDataset):
@@ -107,6 +110,24 @@ class UnalignedDataset(BaseDataset):
     def domain(self, letter: str) -> Sequence[Scene]:
         return DomainScenes(self, letter)
 
+    def showcase(self, count: int) -> dict[str, list[Scene]]:
+        """Validation pictures if there are any, else test pictures, else training pictures."""
+        how = still(self.how)
+        for phase in ("val", "test"):
+            with suppress(UserError):  # of no harm to a run that does not need them
+                return {domain: self.first(phase, domain, count, how) for domain in "AB"}
+        return {domain: self.first(self.opt.phase, domain, count, how) for domain in "AB"}
+
+    def first(self, phase: str, domain: str, count: int, how: Preprocessing | None) -> list[Scene]:
+        """The first pictures of a phase that have what is to be translated, all of one size."""
+        files = find_scenes(Path(self.opt.dataroot), phase, domain, self.with_masks)
+        usable = [i for i, scene in enumerate(files) if scene.masks or not self.with_masks]
+        if not usable:
+            raise UserError(f"{phase}{domain} has no picture with a mask")
+        source = SceneFolder(files.select(usable[:count]), how, self.opt.input_nc)
+        scenes = [self.read(source, i, generator_for(0, i)) for i in range(len(source))]
+        return [scene for scene in scenes if scene.image.shape == scenes[0].image.shape]
+
     def check(self) -> str:
         counts = []
         for domain in "AB":
@@ -117,6 +138,14 @@ class UnalignedDataset(BaseDataset):
             instances = sum(len(fact.areas) for fact in facts)
             counts.append(f"{domain}: {len(facts)} pictures with {instances} masks")
         return "; ".join(counts)
+
+
+def still(how: Preprocessing | None) -> Preprocessing | None:
+    """The same size as `how` makes, of the whole picture if it is resized, with nothing drawn."""
+    if how is None:
+        return None
+    load = how.fine_size if how.mode == "resize_and_crop" else how.load_size
+    return replace(how, load_size=load, flip=False, random=False)
 
 
 def preprocessing(opt) -> Preprocessing | None:

@@ -11,21 +11,21 @@ from torch.optim import Adam, Optimizer
 
 from data.scene import Scene
 from models.execution import Execution, TotalLoss, across_processes, keeping_gradients
-from models.networks.official import from_official, to_official
-from models.schedules import build_schedule, follow_options
-from util.checkpoint import Checkpoints
+from models.persistence import Persistent
+from models.schedules import build_schedule
+from models.sequential import Stage
 from util.distributed import sum_over_processes, world_size
 from util.image_pool import ImagePool
-from util.progress import Progress
 
 
-class BaseModel(ABC):
+class BaseModel(Persistent, ABC):
     """The contract of the CycleGAN family. A model builds its networks in the constructor.
 
     networks, optimizers, schedules, scalers and pools are dictionaries; what stands in them is
     trained, saved and resumed without further ado. `networks` are plain modules; what `runnable`
     makes of one is what a step calls. Gradients, losses and pictures live on `device`. `fake` holds
-    what `test` translated, by target domain.
+    what `test` translated, by target domain, and `stages` the groups of instances that it took,
+    each with the canvas after it; the first is the source itself.
     """
 
     needs_masks = False
@@ -55,6 +55,7 @@ class BaseModel(ABC):
         self.rates: dict[str, float] = {}  # learning rates of the options
         self.losses: dict[str, Tensor] = {}
         self.fake: dict[str, Scene] = {}
+        self.stages: dict[str, list[Stage]] = {}
         self.objective = torch.zeros(2, device=device)  # sum and count of the generators' loss
 
     @abstractmethod
@@ -70,8 +71,26 @@ class BaseModel(ABC):
         """Translate the batch without gradients."""
 
     @abstractmethod
+    def get_current_scenes(self) -> dict[str, Scene]:
+        """The batch, its translation and its translation back: real_A, fake_B, rec_A, …"""
+
     def get_current_visuals(self) -> dict[str, Tensor]:
-        """The batch's pictures by name, [B, 1 or 3, H, W] in [-1, 1]."""
+        """Their images and unions of masks by name, [B, 1 or 3, H, W] in [-1, 1]."""
+        scenes = self.get_current_scenes()
+        visuals = {f"{name}_img": scene.image for name, scene in scenes.items()}
+        visuals |= {
+            f"{name}_seg": scene.union() * 2 - 1
+            for name, scene in scenes.items()
+            if scene.masks.shape[1]
+        }
+        return {name: visuals[name] for name in self.visual_names if name in visuals}
+
+    def get_current_facts(self) -> dict:
+        """What else is worth knowing of the steps since the last call, for the logs.
+
+        Waits for the device; of several processes each has to ask.
+        """
+        return {}
 
     def get_current_losses(self) -> dict[str, float]:
         """The last step's losses, in the order of `loss_names`; waits for the device.
@@ -192,100 +211,3 @@ class BaseModel(ABC):
     def eval(self) -> None:
         for network in self.networks.values():
             network.eval()
-
-    # ---- checkpoints
-
-    def setup(self, checkpoints: Checkpoints, progress: Progress | None = None) -> str:
-        """Load what the options ask for; returns a line to print.
-
-        In training with --continue_train the run's state, model and progress; in testing weights.
-        """
-        label = self.opt.label
-        if not self.is_train:
-            self.load_networks(checkpoints, label)
-            return f"weights: {label}"
-        if not self.opt.continue_train:
-            return "starting anew"
-        if label == "latest" and checkpoints.has_state():
-            checkpoints.resume(self, progress)
-            return f"continuing at epoch {progress.epoch}, {progress.images} pictures into it"
-        return self.load_networks(checkpoints, label) + f", at epoch {progress.epoch}"
-
-    def save_networks(self, checkpoints: Checkpoints, label: str) -> None:
-        """Write the official .pth files `LABEL_net_NAME.pth`."""
-        checkpoints.save_weights(self.network_states(), label)
-
-    def load_networks(self, checkpoints: Checkpoints, label: str) -> str:
-        """Load the weights `label`; discriminators may be missing. Returns a line to print."""
-        fresh = [
-            name
-            for name in self.networks
-            if name.startswith("D") and not checkpoints.has_weights(label, name)
-        ]
-        states = {n: checkpoints.weights(label, n) for n in self.networks if n not in fresh}
-        for name, state in states.items():
-            checkpoints.explain_mismatch(checkpoints.weights_path(label, name), self, {name: state})
-        self.load_network_states(states)
-        new = f"fresh optimisers and fresh {', '.join(fresh)}" if fresh else "fresh optimisers"
-        return f"starting from the weights `{label}` with {new}"
-
-    def network_states(self) -> dict[str, dict[str, Tensor]]:
-        """All weights with the official keys, on the CPU."""
-        return {name: to_official(network) for name, network in self.networks.items()}
-
-    def load_network_states(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Load weights with official keys into the networks of these names."""
-        for name, state in states.items():
-            network = self.networks[name]
-            network.load_state_dict(from_official(dict(state), network))
-
-    def architecture_difference(self, name: str, state: Mapping[str, Tensor]) -> str:
-        """The first tensor in which a state differs from network `name`, in words, or ''."""
-        network = self.networks[name]
-        own = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-        given = from_official(dict(state), network)
-        for key in [*own, *given]:
-            shape = tuple(given[key].shape) if hasattr(given.get(key), "shape") else None
-            if shape != own.get(key):
-                there, here = (f"of shape {s}" if s else "missing" for s in (shape, own.get(key)))
-                return f"{key} is {there} there and {here} here"
-        return ""
-
-    def stateful(self) -> dict[str, dict]:
-        """What has a state of its own besides the networks, the same in every process."""
-        return {
-            "optimizers": self.optimizers,
-            "schedules": self.schedules,
-            "scalers": self.scalers,
-        }
-
-    def state_dict(self) -> dict:
-        """Everything a step depends on, but for `own_state` and the position in the data."""
-        return {
-            "networks": self.network_states(),
-            **{
-                kind: {n: part.state_dict() for n, part in group.items()}
-                for kind, group in self.stateful().items()
-            },
-        }
-
-    def load_state_dict(self, state: Mapping) -> None:
-        self.load_network_states(state["networks"])
-        for kind, group in self.stateful().items():
-            for name, part in group.items():
-                if saved := state[kind][name]:  # empty: a scaler that was not in use
-                    part.load_state_dict(saved)
-        for kind, schedule in self.schedules.items():
-            follow_options(schedule, self.rates[kind])
-
-    def own_state(self) -> dict:
-        """What else a step depends on, of which every process has its own."""
-        return {
-            "objective": self.objective.cpu(),
-            "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
-        }
-
-    def load_own_state(self, state: Mapping) -> None:
-        self.objective.copy_(state["objective"])
-        for name, pool in self.pools.items():
-            pool.load_state_dict(state["pools"][name], self.device)

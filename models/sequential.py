@@ -154,6 +154,7 @@ class Step:
     canvases: dict[str, Scene]
 
 
+Stage = tuple[Group, Scene]  # of inference: a group, and the canvas when it is translated
 Translate = Callable[[Mapping[str, Scene]], Mapping[str, Translation]]
 
 

@@ -1,6 +1,7 @@
 """A trained run as a function of scenes."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +12,24 @@ from models import create_model
 from models.building import fit_to_weights
 from util.checkpoint import Checkpoints
 from util.device import prepare_device
+
+
+class Step(NamedTuple):
+    """One step of a sequential translation: the canvas after it, [B, C, H, W].
+
+    numbers are those of the instances that it translated, for each sample.
+    """
+
+    numbers: list[tuple[int, ...]]
+    image: Tensor
+
+
+class Translated(NamedTuple):
+    """A batch's translation, all visuals by name, and the steps it was made in, on the CPU."""
+
+    fake: Scene
+    visuals: dict[str, Tensor]
+    steps: list[Step]
 
 
 class Translator:
@@ -30,8 +49,8 @@ class Translator:
         if opt.eval:
             self.model.eval()
 
-    def __call__(self, batch: Scene, source: str) -> tuple[Scene, dict[str, Tensor]]:
-        """The batch's translation and all visuals, on the CPU and cut to the batch's own size."""
+    def __call__(self, batch: Scene, source: str) -> Translated:
+        """Translate a batch; everything is cut to the batch's own size."""
         height, width = batch.image.shape[-2:]
 
         def cut(tensor: Tensor) -> Tensor:
@@ -39,5 +58,10 @@ class Translator:
 
         self.model.set_input({source: pad_scene(batch)})
         visuals = self.model.get_current_visuals()
-        fake = self.model.fake["B" if source == "A" else "A"].map(cut)
-        return fake, {name: cut(picture) for name, picture in visuals.items()}
+        target = "B" if source == "A" else "A"
+        steps = [
+            Step([n[group.start : group.stop] for n in batch.numbers], cut(canvas.image))
+            for group, canvas in self.model.stages.get(target, [])[1:]
+        ]
+        fake = self.model.fake[target].map(cut)
+        return Translated(fake, {name: cut(picture) for name, picture in visuals.items()}, steps)

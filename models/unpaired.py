@@ -12,10 +12,12 @@ from models.building import discriminator_keywords, generator_keywords
 from models.composite import composite
 from models.direction import Direction, generate, judge
 from models.losses import adversarial_loss, mean_by_name, set_l1_loss
+from models.mask_facts import MaskFacts
 from models.networks import build_discriminator, build_generator
 from models.sequential import (
     Group,
     Part,
+    Stage,
     Step,
     Translation,
     divide_batch,
@@ -77,6 +79,7 @@ class UnpairedModel(BaseModel):
         self.real: dict[str, Scene] = {}
         self.reconstruction: dict[str, Scene] = {}
         self.present: dict[str, Tensor] = {}  # on the CPU
+        self.mask_facts = MaskFacts()
         slots, judged = self.mask_slots(opt)
         keywords = generator_keywords(opt, slots)
         self.networks = {f"G_{x}": build_generator(**keywords) for x in "AB"}
@@ -160,14 +163,17 @@ class UnpairedModel(BaseModel):
         """
         parts = divide_batch(self.real, self.present, self.opt.accumulate, self.cut)
         runs = [translate_in_groups(self.translate, part.scenes, part.groups) for part in parts]
+        steps: list[Step] = []
         for _ in parts[0].groups:
-            steps: list[Step] = []
+            steps = []
             with self.frozen("D_A", "D_B"):
                 turns = zip(parts, next_steps(runs, steps), strict=True)
                 losses = self.minimize("G", (self.generator_losses(*turn) for turn in turns))
             self.observe(losses)
             turns = zip(parts, steps, strict=True)
             yield losses | self.minimize("D", (self.discriminator_losses(*turn) for turn in turns))
+        for part, step in zip(parts, steps, strict=False):  # no steps without an instance
+            self.mask_facts.add(part.scenes, step.canvases)
 
     def translate(self, sources: Mapping[str, Scene]) -> dict[str, Translation]:
         """Both directions of one group.
@@ -240,6 +246,10 @@ class UnpairedModel(BaseModel):
             by_size.setdefault(past[0].shape, []).append(Scene(*past).to(self.device))
         return [Scene.cat(scenes) for scenes in by_size.values()] or [fake]
 
+    def get_current_facts(self) -> dict:
+        facts = self.mask_facts.read(self.device)
+        return {"masks": facts} if facts else {}
+
     # ---- inference
 
     @torch.no_grad()
@@ -247,39 +257,37 @@ class UnpairedModel(BaseModel):
         """Translate the batch there and back, every direction that has an input."""
         for domain, scene in self.real.items():
             direction = self.directions[domain]
-            fake = self.infer(direction.generator, scene, domain)
-            self.reconstruction[domain] = self.infer(direction.back_generator, fake, domain)
+            stages = self.infer(direction.generator, scene, domain)
+            fake = stages[-1][1]
+            back = self.infer(direction.back_generator, fake, domain)
+            self.stages[direction.target] = stages
+            self.reconstruction[domain] = back[-1][1]
             if not self.is_train and self.opt.composite is not None:
                 fake = composite(scene, fake, self.opt.composite)
             self.fake[direction.target] = fake
 
-    def infer(self, generator: nn.Module, scene: Scene, domain: str) -> Scene:
-        """Sequential inference (Eq. 8); a picture without instances stays as it is."""
+    def infer(self, generator: nn.Module, scene: Scene, domain: str) -> list[Stage]:
+        """Sequential inference (Eq. 8): the scene itself, and after each group."""
         groups = unfinished(self.cut({domain: self.present[domain]}))
-        canvases = {domain: scene}
-        for step in translate_in_groups(
+        steps = translate_in_groups(
             lambda sources: {
                 d: Translation(s, *generate(generator, s)) for d, s in sources.items()
             },
-            canvases,
+            {domain: scene},
             groups,
-        ):
-            canvases = step.canvases
-        return canvases[domain]
+        )
+        done = [(step.group, step.canvases[domain]) for step in steps]
+        return [(Group(0, 0, {}), scene), *done]
 
-    def get_current_visuals(self) -> dict[str, Tensor]:
-        """The batch, its translation and reconstruction: images and unions of masks."""
+    def get_current_scenes(self) -> dict[str, Scene]:
         with self.undisturbed():
             self.test()
-        visuals = {}
+        scenes = {}
         for domain in self.real:
             target = self.directions[domain].target
-            scenes = {
+            scenes |= {
                 f"real_{domain}": self.real[domain],
                 f"fake_{target}": self.fake[target],
                 f"rec_{domain}": self.reconstruction[domain],
             }
-            visuals |= {f"{name}_img": scene.image for name, scene in scenes.items()}
-            if self.real[domain].masks.shape[1]:
-                visuals |= {f"{name}_seg": scene.union() * 2 - 1 for name, scene in scenes.items()}
-        return {name: visuals[name] for name in self.visual_names if name in visuals}
+        return scenes

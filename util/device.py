@@ -50,6 +50,13 @@ def choose_device(gpu_ids: list[int]) -> torch.device:
     return torch.device("cuda", gpu_ids[0])
 
 
+def memory_facts(device: torch.device) -> dict[str, int]:
+    """The bytes that tensors have taken on a GPU at most; nothing is known of a CPU."""
+    if device.type != "cuda":
+        return {}
+    return {"memory": torch.cuda.max_memory_allocated(device)}
+
+
 def describe_device(gpu_ids: list[int], precision: str) -> str:
     """One line for the console."""
     names = ", ".join(f"GPU {i} ({torch.cuda.get_device_name(i)})" for i in gpu_ids)

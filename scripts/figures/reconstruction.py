@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> None:
     translate = figure.translator()
     rows = []
     for scene in figure.chosen():
-        fake, visuals = translate(scene, figure.source)
+        fake, visuals, _ = translate(scene, figure.source)
         back = pixels_of(visuals[f"rec_{figure.source}_img"])
         tiles = [
             tile(pixels_of(scene.image), figure.side, masks_of(scene)),

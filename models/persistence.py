@@ -1,0 +1,109 @@
+"""What of a model is written down, and how it comes back."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from models.networks.official import from_official, to_official
+from models.schedules import follow_options
+from util.checkpoint import Checkpoints
+from util.progress import Progress
+
+
+class Persistent:
+    """The part of `BaseModel` that checkpoints know; its attributes are those of `BaseModel`."""
+
+    def setup(self, checkpoints: Checkpoints, progress: Progress | None = None) -> str:
+        """Load what the options ask for; returns a line to print.
+
+        In training with --continue_train the run's state, model and progress; in testing weights.
+        """
+        label = self.opt.label
+        if not self.is_train:
+            self.load_networks(checkpoints, label)
+            return f"weights: {label}"
+        if not self.opt.continue_train:
+            return "starting anew"
+        if label == "latest" and checkpoints.has_state():
+            checkpoints.resume(self, progress)
+            return f"continuing at epoch {progress.epoch}, {progress.images} pictures into it"
+        return self.load_networks(checkpoints, label) + f", at epoch {progress.epoch}"
+
+    def save_networks(self, checkpoints: Checkpoints, label: str) -> None:
+        """Write the official .pth files `LABEL_net_NAME.pth`."""
+        checkpoints.save_weights(self.network_states(), label)
+
+    def load_networks(self, checkpoints: Checkpoints, label: str) -> str:
+        """Load the weights `label`; discriminators may be missing. Returns a line to print."""
+        fresh = [
+            name
+            for name in self.networks
+            if name.startswith("D") and not checkpoints.has_weights(label, name)
+        ]
+        states = {n: checkpoints.weights(label, n) for n in self.networks if n not in fresh}
+        for name, state in states.items():
+            checkpoints.explain_mismatch(checkpoints.weights_path(label, name), self, {name: state})
+        self.load_network_states(states)
+        new = f"fresh optimisers and fresh {', '.join(fresh)}" if fresh else "fresh optimisers"
+        return f"starting from the weights `{label}` with {new}"
+
+    def network_states(self) -> dict[str, dict[str, Tensor]]:
+        """All weights with the official keys, on the CPU."""
+        return {name: to_official(network) for name, network in self.networks.items()}
+
+    def load_network_states(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Load weights with official keys into the networks of these names."""
+        for name, state in states.items():
+            network = self.networks[name]
+            network.load_state_dict(from_official(dict(state), network))
+
+    def architecture_difference(self, name: str, state: Mapping[str, Tensor]) -> str:
+        """The first tensor in which a state differs from network `name`, in words, or ''."""
+        network = self.networks[name]
+        own = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+        given = from_official(dict(state), network)
+        for key in [*own, *given]:
+            shape = tuple(given[key].shape) if hasattr(given.get(key), "shape") else None
+            if shape != own.get(key):
+                there, here = (f"of shape {s}" if s else "missing" for s in (shape, own.get(key)))
+                return f"{key} is {there} there and {here} here"
+        return ""
+
+    def stateful(self) -> dict[str, dict]:
+        """What has a state of its own besides the networks, the same in every process."""
+        return {
+            "optimizers": self.optimizers,
+            "schedules": self.schedules,
+            "scalers": self.scalers,
+        }
+
+    def state_dict(self) -> dict:
+        """Everything a step depends on, but for `own_state` and the position in the data."""
+        return {
+            "networks": self.network_states(),
+            **{
+                kind: {n: part.state_dict() for n, part in group.items()}
+                for kind, group in self.stateful().items()
+            },
+        }
+
+    def load_state_dict(self, state: Mapping) -> None:
+        self.load_network_states(state["networks"])
+        for kind, group in self.stateful().items():
+            for name, part in group.items():
+                if saved := state[kind][name]:  # empty: a scaler that was not in use
+                    part.load_state_dict(saved)
+        for kind, schedule in self.schedules.items():
+            follow_options(schedule, self.rates[kind])
+
+    def own_state(self) -> dict:
+        """What else a step depends on, of which every process has its own."""
+        return {
+            "objective": self.objective.cpu(),
+            "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
+        }
+
+    def load_own_state(self, state: Mapping) -> None:
+        self.objective.copy_(state["objective"])
+        for name, pool in self.pools.items():
+            pool.load_state_dict(state["pools"][name], self.device)
