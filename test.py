@@ -13,6 +13,7 @@ from options.test_options import TestOptions
 from util.errors import command
 from util.memory import enough_memory
 from util.results import Results
+from util.stamp import now, typed_command, versions
 
 LESS_MEMORY = "lower --batch_size or --ins_per, or try --precision bf16"
 DOMAINS = {"AtoB": "A", "BtoA": "B", "both": "AB"}
@@ -36,14 +37,19 @@ def test(opt) -> Path:
         print(f"dry run: {opt.label} fits, {counts} to translate, nothing written")
         return folder
 
-    results = Results(folder, opt, asdict(dataset.how) if dataset.how else None)
+    about = {"model": opt.model, "epoch": opt.label, "data": opt.dataroot, "date": now()}
+    about |= {
+        "command": typed_command(),
+        "options": {name: vars(opt)[name] for name in opt.typed if name in vars(opt)},
+        "versions": versions(),
+    }
+    results = Results(folder, opt, asdict(dataset.how) if dataset.how else None, about)
     for letter, scenes in domains.items():
         target = "B" if letter == "A" else "A"
         count = min(len(scenes), opt.num_test or len(scenes))
         done = 0
         for places, batch in batches_of_one_size(scenes, count, opt.batch_size):
-            fake, visuals = translate(batch, letter)
-            results.add(places, batch, fake, visuals, target)
+            results.add(places, batch, translate(batch, letter), target)
             done += len(batch)
             results.report(letter, done, count, len(scenes))
     results.write()

@@ -5,7 +5,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dominate import tags
-from dominate.util import raw
 
 from data.checks import Facts
 from data.dataset_report import (
@@ -16,65 +15,22 @@ from data.dataset_report import (
     instance_histogram,
 )
 from data.pictures import UnreadableError, read_image, read_mask
-from util.html import Page
+from util.files import write_text
 from util.images import draw_instances
+from util.pages import add_script, new_page, table_of
 from util.workers import map_in_order
 
 LISTED = 20  # files named per kind of problem
 SIDE = 300  # pixels of a picture's longer side on the page
-STYLE = """
-.cards { display: flex; flex-wrap: wrap; gap: 14px; align-items: flex-start }
-.card { border: 1px solid var(--line); border-radius: 10px; padding: 8px; max-width: 318px }
-.card.problem { border-color: #d33 }
-.card p { margin: 4px 0 0; font-size: 12px; color: var(--soft); overflow-wrap: anywhere }
-.card p.wrong { color: #d33 }
-.card b { font-size: 13px; overflow-wrap: anywhere }
-.charts { display: flex; flex-wrap: wrap; gap: 12px 24px; margin-bottom: 24px }
-.charts > div { width: 270px }
-.charts h2 { font-size: 14px } .charts div { font-size: 12px; white-space: nowrap }
-.charts i { background: #5ab4e9; display: inline-block; height: 10px; margin: 0 6px }
-.charts span { display: inline-block; text-align: right; width: 70px }
-form { display: none; gap: 16px; margin: 0 0 16px; align-items: center; flex-wrap: wrap }
-.js form { display: flex }
-select, input { font: inherit }
-td.text { white-space: normal; overflow-wrap: anywhere }
-"""
-SCRIPT = """
-document.documentElement.classList.add('js');
-addEventListener('DOMContentLoaded', () => {
-  const form = document.forms[0], box = document.querySelector('.cards');
-  const cards = [...box.children], count = document.getElementById('count');
-  const number = key => card => -Number(card.dataset[key]);
-  const orders = {
-    name: card => card.dataset.name, instances: number('instances'), area: number('area'),
-    largest: number('largest'), smallest: card => Number(card.dataset.smallest),
-    problems: number('problems'),
-  };
-  const show = () => {
-    const key = orders[form.order.value], words = form.find.value.toLowerCase();
-    const phase = form.phase.value;
-    const chosen = cards.filter(card => (!phase || card.dataset.phase === phase)
-      && card.dataset.name.toLowerCase().includes(words));
-    chosen.sort((a, b) => key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0);
-    box.replaceChildren(...chosen);
-    count.textContent = `${chosen.length} of ${cards.length}`;
-  };
-  form.addEventListener('input', show);
-  form.addEventListener('submit', event => event.preventDefault());
-  show();
-});
-"""
 
 
 def write_page(report: Report, folder: Path, limit: int, workers: int) -> Path:
     """Write `folder/index.html` with up to `limit` pictures of each of the dataset's folders."""
     root = report.root.resolve()
-    page = Page(f"Dataset {root.name}", [str(root)], SIDE)
-    with page.document.head:
-        tags.style(raw(STYLE))
-        tags.script(raw(SCRIPT))
-    page.add_table(*report.table())
-    page.add(charts(report.facts))
+    page = new_page(f"Dataset {root.name}", "dataset.css")
+    page.add(tags.h1(f"Dataset {root.name}"), tags.div(str(root), cls="about"))
+    header, rows = report.table()
+    page.add(table_of([header, *rows]), charts(report.facts))
     if report.problems:
         page.add(problem_table(report))
     chosen = [
@@ -87,7 +43,8 @@ def write_page(report: Report, folder: Path, limit: int, workers: int) -> Path:
         for (name, fact), image in zip(chosen, images, strict=True)
     ]
     page.add(tags.div(cards, cls="cards"))
-    page.write(folder / "index.html")
+    add_script(page, "dataset.js")
+    write_text(folder / "index.html", page.render())
     return folder / "index.html"
 
 

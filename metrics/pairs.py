@@ -202,7 +202,7 @@ def read_listing(path: Path) -> dict | None:
         listing = json.loads(path.read_text())
         missing = {"phase", "channels", "aspect_ratio", "preprocessing"} - listing["data"].keys()
         for picture in listing["pictures"]:
-            missing |= {"name", "source", "files", "masks"} - picture.keys()
+            missing |= {"name", "source", "files", "masks", "width"} - picture.keys()
         if missing:
             raise KeyError(*missing)
         return listing

@@ -9,8 +9,9 @@ from metrics.reals import FEW
 from metrics.statistics import bootstrap_interval, mean, over_runs, values_of
 from metrics.yardsticks import Yardsticks
 from util.files import write_json
-from util.results import write_page
+from util.pages.results import write_page
 
+LESS = ("background_l1", "lpips", "all_empty", "all_full")  # is better
 TITLES = {"AtoB": "A to B", "BtoA": "B to A"}
 
 
@@ -106,7 +107,8 @@ def write_scores(folder: PairFolder, scores: dict[str, DirectionScores], about: 
     }
     write_json(folder.folder / "metrics_detail.json", {"about": about} | detail)
     if folder.listing:
-        write_page(folder.folder, folder.listing, table_of(scores), about["notes"])
+        values = {direction[0]: own.pictures for direction, own in scores.items()}
+        write_page(folder.folder, folder.listing, table_of(scores), about["notes"], values, LESS)
 
 
 def rounded(value: float | None) -> float | None:

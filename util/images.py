@@ -1,5 +1,6 @@
 """Tensors to pixels and files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -40,27 +41,45 @@ def outline(mask: np.ndarray, width: int = 1) -> np.ndarray:
     return mask & ~inner
 
 
-def draw_instances(pixels: np.ndarray, masks: dict[int, np.ndarray], side: int) -> Image.Image:
+def outline_layer(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> Image.Image:
+    """Coloured outlines and numbers of masks, bool [H, W], on nothing: RGBA, size (width, height).
+
+    The first mask has the first of COLORS, and so on.
+    """
+    layer = np.zeros((size[1], size[0], 4), np.uint8)
+    places = []
+    for i, (number, mask) in enumerate(masks.items()):
+        color = COLORS[i % len(COLORS)]
+        scaled = np.asarray(Image.fromarray(mask).resize(size, Image.NEAREST))
+        layer[outline(scaled, 2)] = (*color, 255)
+        rows, columns = np.nonzero(scaled)
+        if len(rows):
+            middle = np.argmin(np.hypot(rows - rows.mean(), columns - columns.mean()))
+            places.append((str(number), (int(columns[middle]), int(rows[middle])), color))
+    picture = Image.fromarray(layer)
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
+    for text, place, color in places:
+        left, top, right, bottom = pen.textbbox(place, text, font, anchor="mm")
+        pen.rectangle((left - 3, top - 2, right + 3, bottom + 2), fill=(*color, 255))
+        pen.text(place, text, "black", font, anchor="mm")
+    return picture
+
+
+def draw_instances(pixels: np.ndarray, masks: Mapping[int, np.ndarray], side: int) -> Image.Image:
     """A picture, uint8 [H, W, 3], with coloured outlines and the numbers of its masks [H, W].
 
     It is scaled so that its longer side has `side` pixels, and never enlarged more than four times.
     """
-    height, width = pixels.shape[:2]
-    scale = min(side / max(height, width), 4)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    canvas = np.array(Image.fromarray(pixels).resize(size, Image.BICUBIC))
-    places = []
-    for i, (number, mask) in enumerate(masks.items()):
-        color = COLORS[i % len(COLORS)]
-        small = np.asarray(Image.fromarray(mask).resize(size, Image.NEAREST))
-        canvas[outline(small, 2)] = color
-        rows, columns = np.nonzero(small if small.any() else np.ones_like(small))
-        middle = np.argmin(np.hypot(rows - rows.mean(), columns - columns.mean()))
-        places.append((str(number), (int(columns[middle]), int(rows[middle])), color))
-    picture = Image.fromarray(canvas)
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
-    for text, place, color in places:
-        left, top, right, bottom = pen.textbbox(place, text, font, anchor="mm")
-        pen.rectangle((left - 3, top - 2, right + 3, bottom + 2), fill=color)
-        pen.text(place, text, "black", font, anchor="mm")
+    size = shown_size(pixels.shape[:2], side)
+    picture = Image.fromarray(pixels).resize(size, Image.BICUBIC)
+    picture.paste(layer := outline_layer(masks, size), mask=layer)
     return picture
+
+
+def shown_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """(width, height) of a picture of (height, width) whose longer side is to have `side` pixels.
+
+    None is enlarged more than four times.
+    """
+    scale = min(side / max(size), 4)
+    return max(1, round(size[1] * scale)), max(1, round(size[0] * scale))

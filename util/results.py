@@ -1,36 +1,45 @@
-"""What `test.py` leaves behind: pictures, instance masks, and a page that shows them."""
+"""What `test.py` leaves behind: pictures, instance masks, and a list that the page is made of."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from util.files import write_json
-from util.html import Page, rows_of
-from util.images import save_png, to_pixels
+from util.images import outline_layer, save_png, shown_size, to_pixels
+from util.pages.results import write_page
 
 if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
     from data.scene import Scene
+    from models.translator import Translated
 
 LISTING = "results.json"
 SCORES = ("metrics.json", "metrics_detail.json")
+LAYER = 512  # pixels of the longer side of outlines
+SMALL = 320  # pixels: of larger pictures the page's table shows a small copy
 
 
 class Results:
     """The folder `results/NAME/PHASE_EPOCH`, filled picture by picture.
 
     Besides the pictures, `images/STEM_VISUAL.png`, it holds every instance's mask before and after,
-    `STEM_real_A_mask_0.png` and `STEM_fake_B_mask_0.png`, and a list of what was translated.
+    `STEM_real_A_mask_0.png` and `STEM_fake_B_mask_0.png`, the canvas after each step of a
+    sequential translation, `STEM_fake_B_step_1.png`, what the page lays over the pictures,
+    `STEM_real_A_outlines.png`, and a list of all.
     """
 
-    def __init__(self, folder: Path, opt, how: Mapping | None):
-        """how is what brought the pictures to size, None if nothing did; it is written down."""
+    def __init__(self, folder: Path, opt, how: Mapping | None, about: Mapping[str, str]):
+        """how is what brought the pictures to size, None if nothing did; it is written down.
+
+        about has what the head of the page says.
+        """
         self.folder = folder
         self.opt = opt
+        self.about = dict(about)
         self.data = {
             "dataroot": opt.dataroot,
             "phase": opt.phase,
@@ -45,44 +54,80 @@ class Results:
             (folder / name).unlink(missing_ok=True)
 
     def add(
-        self,
-        places: Sequence[int],
-        real: "Scene",
-        fake: "Scene",
-        visuals: Mapping[str, Tensor],
-        target: str,
+        self, places: Sequence[int], real: "Scene", translated: "Translated", target: str
     ) -> None:
-        """Write one batch: every visual and every instance's mask.
+        """Write one batch: every visual, every instance's mask, every step.
 
-        places are those of its pictures on the page, among the ones with this target. fake has the
-        masks that the model translated, which may be fewer than the picture's or none.
+        places are those of its pictures on the page, among the ones with this target. The
+        translation has the masks that the model translated, which may be fewer than the picture's.
         """
         source = "A" if target == "B" else "B"
         for i, name in enumerate(real.names):
-            files = {}
-            for visual, batch in visuals.items():
-                files[visual] = f"images/{name}_{visual}.png"
-                save_png(to_pixels(batch[i]), self.folder / files[visual], self.opt.aspect_ratio)
-            masks = self.save_masks(real, i, f"real_{source}")
-            masks |= self.save_masks(fake, i, f"fake_{target}")
+            files = {
+                visual: self.save(f"{name}_{visual}", to_pixels(batch[i]))
+                for visual, batch in translated.visuals.items()
+            }
+            shown = [file for visual, file in files.items() if visual.endswith("_img")]
+            roles = {f"real_{source}": real, f"fake_{target}": translated.fake}
+            masks, outlines = {}, {}
+            for role, scene in roles.items():
+                own = masks_of(scene, i)
+                masks |= {
+                    f"{role}_mask_{n}": self.save(f"{name}_{role}_mask_{n}", to_levels(mask))
+                    for n, mask in own.items()
+                }
+                if own:
+                    outlines[role] = self.save_outlines(f"{name}_{role}", own)
             self.sections[target, places[i]] = {
                 "name": name,
                 "source": source,
                 "instances": len(real.numbers[i]),
                 "width": real.image.shape[-1],
+                "height": real.image.shape[-2],
                 "files": files,
+                "small": self.save_small(shown),
                 "masks": masks,
+                "outlines": outlines,
+                "steps": self.save_steps(f"{name}_fake_{target}", translated, i),
+                "boxes": boxes_of(*(masks_of(scene, i) for scene in roles.values())),
             }
 
-    def save_masks(self, scene: "Scene", sample: int, role: str) -> dict[str, str]:
-        """Write the masks of one sample, by their numbers; returns the files."""
-        files = {}
-        for slot, number in enumerate(scene.numbers[sample]):
-            mask = torch.where(scene.masks[sample, slot] > 0, 1.0, -1.0)[None]
-            key = f"{role}_mask_{number}"
-            files[key] = f"images/{scene.names[sample]}_{key}.png"
-            save_png(to_pixels(mask), self.folder / files[key], self.opt.aspect_ratio)
-        return files
+    def save(self, stem: str, pixels: np.ndarray) -> str:
+        """Write a picture; returns its place in the folder."""
+        file = f"images/{stem}.png"
+        save_png(pixels, self.folder / file, self.opt.aspect_ratio)
+        return file
+
+    def save_small(self, files: Sequence[str]) -> dict[str, str]:
+        """Small copies of pictures that are too large for a table, by file."""
+        copies = {}
+        for file in files:
+            with Image.open(self.folder / file) as picture:
+                if max(picture.size) > SMALL:
+                    copies[file] = file.removesuffix(".png") + "_small.jpg"
+                    small = picture.convert("RGB")
+                    small.thumbnail((SMALL, SMALL))
+                    small.save(self.folder / copies[file], quality=88)
+        return copies
+
+    def save_outlines(self, stem: str, masks: Mapping[int, np.ndarray]) -> str:
+        file = f"images/{stem}_outlines.png"
+        size = shown_size(next(iter(masks.values())).shape, LAYER)
+        outline_layer(masks, size).quantize(32).save(self.folder / file, optimize=True)
+        return file
+
+    def save_steps(self, stem: str, translated: "Translated", sample: int) -> list[dict]:
+        """The canvas after each step that translated an instance of this sample, if several did."""
+        own = [step for step in translated.steps if step.numbers[sample]]
+        if len(own) < 2:
+            return []
+        return [
+            {
+                "file": self.save(f"{stem}_step_{i}", to_pixels(step.image[sample])),
+                "instances": list(step.numbers[sample]),
+            }
+            for i, step in enumerate(own, 1)
+        ]
 
     def report(self, letter: str, done: int, count: int, available: int) -> None:
         """A progress bar, or on no terminal one line per domain."""
@@ -102,9 +147,7 @@ class Results:
         in_order = sorted(self.sections, key=lambda of: ("BA".index(of[0]), of[1]))
         listing = {
             "title": f"{opt.name}: {opt.phase}, epoch {opt.label}",
-            "about": f"Model {opt.model}, data {opt.dataroot}. Each row: the picture, its "
-            "translation, and its translation back; then the unions of their instance masks.",
-            "picture_width": opt.display_winsize,
+            "about": self.about,
             "data": self.data,
             "pictures": [self.sections[key] for key in in_order],
         }
@@ -113,24 +156,36 @@ class Results:
         print(f"page: {(self.folder / 'index.html').resolve()}")
 
 
-def write_page(
-    folder: Path,
-    listing: Mapping,
-    scores: Sequence[Sequence[str]] = (),
-    notes: Sequence[str] = (),
-) -> None:
-    """Write `index.html`: notes, a table of scores, its header first, and the listed pictures."""
-    page = Page(listing["title"], [listing["about"], *notes], listing["picture_width"])
-    if scores:
-        page.add_table(scores[0], scores[1:])
-    width = max((picture["width"] for picture in listing["pictures"]), default=0)
-    for picture in listing["pictures"]:
-        there = "A to B" if picture["source"] == "A" else "B to A"
-        count = picture["instances"]
-        note = f"{count} instance{'s' * (count != 1)}" if count is not None else ""
-        files = picture["files"]
-        page.add_section(f"{picture['name']}, {there}", rows_of(list(files), files), note, width)
-    page.write(folder / "index.html")
+def masks_of(scene: "Scene", sample: int) -> dict[int, np.ndarray]:
+    """The instances of a sample by number, bool [H, W], in the order of their translation."""
+    masks = (scene.masks[sample] > 0).numpy()
+    return {number: masks[slot] for slot, number in enumerate(scene.numbers[sample])}
+
+
+def to_levels(mask: np.ndarray) -> np.ndarray:
+    """bool -> 0 and 255."""
+    return mask.astype(np.uint8) * 255
+
+
+def boxes_of(
+    before: Mapping[int, np.ndarray], after: Mapping[int, np.ndarray]
+) -> dict[int, list[int]]:
+    """top, left, height and width of what each instance was and became, with a margin."""
+    boxes = {}
+    for number, mask in before.items():
+        both = mask | after.get(number, mask)
+        if both.any():
+            (top, height), (left, width) = stretch(both.any(1)), stretch(both.any(0))
+            boxes[number] = [top, left, height, width]
+    return boxes
+
+
+def stretch(there: np.ndarray) -> tuple[int, int]:
+    """Start and length of what is true in [N], with a margin."""
+    places = np.flatnonzero(there)
+    margin = 2 + (places[-1] - places[0]) // 8
+    start, stop = max(0, places[0] - margin), min(len(there), places[-1] + 1 + margin)
+    return int(start), int(stop - start)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
