@@ -9,13 +9,14 @@ from data import create_dataset
 from data.loader import SceneLoader
 from models import create_model
 from models.estimate import memory_line
+from models.showcase import Showcase
 from options.base_options import run_folder
 from options.train_options import TrainOptions
 from util.checkpoint import Checkpoints
-from util.device import prepare_device
+from util.device import memory_facts, prepare_device
 from util.distributed import connected, quiet_unless_main, rank, world_size
 from util.errors import command
-from util.loggers import create_loggers
+from util.loggers import RunCard, create_loggers, make_record
 from util.memory import enough_memory
 from util.progress import Progress, StepTimer
 
@@ -54,7 +55,9 @@ def main(argv: list[str] | None = None) -> None:
             return
 
         options.save(opt)
-        with create_loggers(opt, run_folder(opt), progress, len(loader), epochs) as loggers:
+        showcase = Showcase(opt, dataset, model)
+        card = RunCard(opt.name, run_folder(opt), len(loader), epochs, options.changed(opt))
+        with create_loggers(opt, card, progress, showcase.scenes) as loggers:
             train(opt, loader, model, checkpoints, progress, loggers)
     print(f"done: {epochs} epochs, saved in {run_folder(opt)}")
 
@@ -74,7 +77,7 @@ def train(opt, loader, model, checkpoints: Checkpoints, progress: Progress, logg
             loggers.step(progress)
             if progress.due(opt.print_freq):
                 report(loggers, progress, model, timer)
-            loggers.pictures(progress, model.get_current_visuals)
+            loggers.pictures(progress)
             if progress.due(opt.save_latest_freq):
                 label = f"iter_{progress.total}" if opt.save_by_iter else "latest"
                 checkpoints.save(model, progress, label)
@@ -84,7 +87,7 @@ def train(opt, loader, model, checkpoints: Checkpoints, progress: Progress, logg
         if last:
             if model.losses and not progress.due(opt.print_freq):
                 report(loggers, progress, model, timer)
-            loggers.pictures(progress, model.get_current_visuals, last=True)
+            loggers.pictures(progress, last=True)
         progress.end_epoch()
         model.update_learning_rate()
         if last or finished % opt.save_epoch_freq == 0:
@@ -92,9 +95,10 @@ def train(opt, loader, model, checkpoints: Checkpoints, progress: Progress, logg
 
 
 def report(loggers, progress: Progress, model, timer: StepTimer) -> None:
-    """Hand the losses, the speed and the learning rates to the loggers."""
-    facts = timer.read() | {"lr": model.learning_rates()}
-    loggers.losses(progress, model.get_current_losses(), facts)
+    """Hand losses, speed, memory, learning rates and the model's own facts to the loggers."""
+    facts = timer.read() | memory_facts(model.device) | {"lr": model.learning_rates()}
+    facts |= model.get_current_facts()
+    loggers.report(progress, make_record(progress, model.get_current_losses(), facts))
 
 
 def plan(opt, model, epoch_images: int, epochs: int) -> str:

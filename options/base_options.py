@@ -212,12 +212,18 @@ class BaseOptions:
         """The options as they are written down."""
         return {name: value for name, value in vars(opt).items() if name != "typed"}
 
+    def changed(self, opt: argparse.Namespace) -> dict:
+        """The options that differ from their defaults."""
+        own = self.saved(opt)
+        defaults = {name: self.defaults.get(name) for name in own}
+        return {n: own[n] for n, x in sorted(defaults.items()) if x is not None and own[n] != x}
+
     def text(self, opt: argparse.Namespace) -> str:
         """The options as a list, those that differ from their defaults marked."""
         lines = ["----------------- Options ---------------"]
+        changed = self.changed(opt)
         for name, value in sorted(self.saved(opt).items()):
-            default = self.defaults.get(name, value)
-            mark = "" if value == default or default is None else f"\t[default: {default}]"
+            mark = f"\t[default: {self.defaults[name]}]" if name in changed else ""
             lines.append(f"{name:>25}: {str(value):<30}{mark}".rstrip())
         return "\n".join([*lines, "----------------- End -------------------"]) + "\n"
 

@@ -5,6 +5,7 @@ import argparse
 from models.losses import GAN_MODES
 from models.schedules import POLICIES
 from options.base_options import BaseOptions
+from options.logger_options import add_logger_arguments, complete_loggers, logger_problems
 from util.distributed import world_size
 
 POSITIVE = (
@@ -111,7 +112,7 @@ class TrainOptions(BaseOptions):
             "--print_freq", type=int, default=100, help=f"losses to the logs {every}"
         )
         group.add_argument(
-            "--display_freq", type=int, default=400, help=f"pictures to visdom {every}"
+            "--display_freq", type=int, default=400, help=f"pictures to the loggers {every}"
         )
         group.add_argument(
             "--update_html_freq", type=int, default=1000, help=f"pictures to the page {every}"
@@ -126,16 +127,11 @@ class TrainOptions(BaseOptions):
             help="name them iter_N and keep them all, not latest",
         )
         group.add_argument("--no_html", action="store_true", help="no training page")
-        group.add_argument("--display_id", type=int, default=1, help="visdom window; 0: no visdom")
-        group.add_argument("--display_server", default="http://localhost", help="visdom server")
-        group.add_argument("--display_port", type=int, default=8097, help="its port")
-        group.add_argument("--display_env", default="main", help="its environment")
-        group.add_argument(
-            "--display_ncols", type=int, default=6, help="pictures per row on it; 0: windows"
-        )
+        add_logger_arguments(group)
 
     def complete(self, opt) -> None:
         super().complete(opt)
+        complete_loggers(opt)
         opt.swap_networks = opt.direction == "BtoA"
         for side in "HW":
             if getattr(opt, f"loadSize{side}") is None:
@@ -143,6 +139,7 @@ class TrainOptions(BaseOptions):
 
     def problems(self, opt):
         yield from super().problems(opt)
+        yield from logger_problems(opt)
         for flag in (*POSITIVE, "niter", "niter_decay", "pool_size"):
             least = int(flag in POSITIVE)
             if getattr(opt, flag) < least:

@@ -25,7 +25,7 @@ setup_env() {
     }
     "$python" -m pip install --quiet --disable-pip-version-check \
         -r "$root/requirements.txt" -r "$root/requirements-dev.txt" -r "$root/requirements-export.txt" \
-        -r "$root/requirements-metrics.txt"
+        -r "$root/requirements-metrics.txt" -r "$root/requirements-loggers.txt"
     bash "$root/scripts/install_visdom.sh" "$python" ||
         echo "note: visdom could not be installed; everything but the live dashboard works without it"
     printf '%s' "$wanted" > "$stamp"

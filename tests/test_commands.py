@@ -41,8 +41,11 @@ def test_training_leaves_logs_options_page_and_checkpoints(trained):
     assert [r["total"] for r in records] == [2, 4, 6]
     assert list(records[0]["losses"]) == names and records[0]["lr"] == {"G": 2e-4, "D": 1e-4}
     pictures = {p.name for p in (folder / "web/images").iterdir()}
-    assert {f"epoch001_{visual}.png" for visual in VISUALS} < pictures and len(pictures) == 12
-    assert "epoch001_fake_A_seg.png" in (folder / "web/index.html").read_text()
+    assert {f"epoch001_{visual}.png" for visual in VISUALS} < pictures
+    shown = {p for p in pictures if "_outlined_" in p}
+    assert len(pictures) == 12 + len(shown) and len(shown) == 6 * 3  # test has three of each domain
+    data = (folder / "web/data.js").read_text()
+    assert "epoch001_fake_A_outlined_2.png" in data and data.count('show({"point"') == 3
     assert {"opt.txt", "options.json", "state.pt", "latest_net_G_A.pth"} <= {
         p.name for p in folder.iterdir()
     }
@@ -70,7 +73,7 @@ def test_translation_leaves_pictures_masks_and_a_page(trained, capsys):
     listing = json.loads((folder / "results.json").read_text())
     assert [picture["name"] for picture in listing["pictures"][:3]] == ["00000", "00001", "00002"]
     page = (folder / "index.html").read_text()
-    assert "images/00002_rec_B_seg.png" in page
+    assert "images/00002_rec_B_img.png" in page and "versions" in page
     assert "translated 3 of 3 pictures" in capsys.readouterr().out
 
 
@@ -136,7 +139,7 @@ def test_pictures_of_one_size_share_a_batch(trained, tmp_path, monkeypatch):
         trained(test_command.main, f"--name r --direction AtoB --keep_size --batch_size {batch} --results_dir r{batch}", dataroot=root)  # fmt: skip
         pages.append(Path(f"r{batch}/r/test_latest/index.html").read_text())
     assert seen == [1] * 7 + [2, 2, 1, 1, 1]
-    order = [re.findall(r"<h2>(\d), A to B", page) for page in pages]
+    order = [re.findall(r'data-name="(\d)"', page) for page in pages]
     assert order[0] == order[1] == [str(i) for i in range(7)]
     for one in sorted(Path("r1/r/test_latest/images").glob("*.png")):
         other = Image.open(Path("r2/r/test_latest/images") / one.name)

@@ -1,166 +1,174 @@
-"""Logs, pages and the dashboard; nothing of it can stop or slow a run."""
+"""Logs, and the thread between a run and its boards; nothing of it can stop or slow a run."""
 
-import http.server
 import json
 import shutil
-import socket
-import sys
 import threading
 import time
-import types
 
 import numpy as np
-import pytest
 import torch
 from PIL import Image
 
-from util.errors import did_you_mean
-from util.html import Page, rows_of
+from conftest import random_scene
+from util.errors import UserError, did_you_mean
 from util.images import save_png, to_pixels
-from util.loggers import Console, Loggers, TrainingPage, VisdomLogger
-from util.loggers.console import duration
+from util.loggers.base import Logger, Loggers
+from util.loggers.console import Console
+from util.loggers.records import make_record
+from util.loggers.run_card import RunCard, duration
+from util.loggers.worker import Board, MissingError, Worker
 from util.progress import Progress
 
 LOSSES = {"D_A": 0.25, "G_A": 0.31}
 FACTS = {"time": 0.1, "data": 0.0, "images_per_s": 9.9, "lr": {"G": 2e-4}}
-VISUALS = {"real_A_img": torch.zeros(1, 3, 8, 8), "real_A_seg": -torch.ones(1, 1, 8, 8)}
 
 
-def visdom_logger(port: int) -> VisdomLogger:
-    return VisdomLogger(
-        server="http://127.0.0.1", port=port, env="main", display_id=1, ncols=2, name="r", freq=1
-    )
+def record_at(total: int, **more) -> dict:
+    return make_record(Progress(epoch=1, images=total, total=total), LOSSES, FACTS | more)
 
 
-class FakeVisdom(types.ModuleType):
-    """Stands in for the visdom package and remembers what it is sent."""
+class Remembering(Board):
+    """A board that remembers what it is shown, and fails or hangs when told to."""
 
-    def __init__(self, fail: bool = False):
-        super().__init__("visdom")
-        self.calls: list[tuple] = []
-        self.fail = fail
+    name, advice = "the board", "do this"
 
-    def Visdom(self, **_):  # noqa: N802
-        return self
+    def __init__(self):
+        self.seen: list = []
+        self.fail = False
+        self.gate = threading.Event()
+        self.gate.set()
+        self.changed = threading.Condition()
 
-    def line(self, **keywords):
+    def note(self, what) -> None:
+        self.gate.wait(30)
         if self.fail:
-            raise ConnectionError("the server has gone")
-        self.calls.append(("line", keywords["X"][-1], keywords["Y"][-1]))
+            raise ConnectionError("gone")
+        with self.changed:
+            self.seen.append(what)
+            self.changed.notify_all()
 
-    def images(self, pictures, **keywords):
-        self.calls.append(("images", pictures.shape, keywords["nrow"]))
+    def open(self, records):
+        self.note(["open", *(record["total"] for record in records)])
 
+    def record(self, records):
+        self.note(records[-1]["total"])
 
-@pytest.fixture
-def answering():
-    """The port of a server that answers every request."""
-    handler = type(
-        "Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None}
-    )
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
+    def pictures(self, progress, scenes):
+        self.note(f"pictures {progress.total}")
 
+    def close(self):
+        self.note("close")
 
-@pytest.fixture
-def hanging():
-    """The port of a server that takes connections and never answers."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield server.getsockname()[1]
+    def wait_for(self, what) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: what in self.seen, 30), self.seen
 
 
-def test_no_visdom_server_is_one_note(capsys):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    logger = visdom_logger(port)
-    logger.thread.join(5)
-    for _ in range(20):
-        logger.losses(Progress(), LOSSES, FACTS)
-        logger.pictures(Progress(), VISUALS)
-    logger.close()
-    captured = capsys.readouterr()
+class Run:
+    """A run with one board: reports go into the log first, as in a training."""
+
+    def __init__(self, folder, board, **options):
+        self.folder, self.board = folder, board
+        self.worker = Worker(board, folder, 1, retry=(0.01, 0.05), **options)
+
+    def report(self, total: int) -> None:
+        with open(self.folder / "metrics.jsonl", "a") as log:
+            log.write(json.dumps(record_at(total)) + "\n")
+        self.worker.report(Progress(total=total), record_at(total))
+
+    def pictures(self, total: int) -> None:
+        self.worker.pictures(Progress(total=total), {})
+
+
+def test_everything_arrives_in_order(tmp_path):
+    run = Run(tmp_path, board := Remembering())
+    board.wait_for(["open"])
+    run.report(4)
+    run.pictures(4)
+    run.report(8)
+    run.worker.close()
+    assert [x for x in board.seen if isinstance(x, int)] == [4, 8]
+    assert "pictures 4" in board.seen and board.seen[-1] == "close"
+
+
+def test_a_run_that_is_continued_shows_what_was_before(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(record_at(4)) + "\n")
+    run = Run(tmp_path, board := Remembering())
+    run.report(8)
+    run.worker.close()
+    shown = [total for own in board.seen if isinstance(own, list) for total in own[1:]]
+    assert shown[0] == 4 and sorted({*shown, *(x for x in board.seen if isinstance(x, int))}) == [
+        4,
+        8,
+    ]
+
+
+def test_a_board_that_comes_back_gets_all_it_missed_and_one_note_is_printed(tmp_path, capsys):
+    run = Run(tmp_path, board := Remembering())
+    board.wait_for(["open"])
+    board.fail = True
+    for total in (4, 8, 12):
+        run.report(total)
+    deadline = time.monotonic() + 30
+    while not run.worker.told and time.monotonic() < deadline:
+        time.sleep(0.01)
+    board.fail = False
+    board.wait_for(["open", 4, 8, 12])
+    run.report(16)
+    run.worker.close()
+    assert board.seen[-2:] == [16, "close"]
+    said = capsys.readouterr().out
     assert (
-        captured.out.count("note: no visdom") == 1
-        and "Traceback" not in captured.out + captured.err
+        said.count("note: the board does not answer (ConnectionError)") == 1 and "do this" in said
     )
 
 
-def test_a_hanging_server_costs_no_time(hanging):
-    start = time.perf_counter()
-    logger = visdom_logger(hanging)
-    for _ in range(50):
-        logger.losses(Progress(), LOSSES, FACTS)
-    assert time.perf_counter() - start < 0.5
-    logger.close()
-    assert time.perf_counter() - start < 3
+def test_a_board_that_hangs_costs_the_run_nothing_and_old_pictures_are_dropped(tmp_path):
+    board = Remembering()
+    board.gate.clear()
+    run = Run(tmp_path, board, drain=0.05)
+    for total in range(1, 3000):
+        run.worker.report(Progress(total=total), record_at(total))
+        run.pictures(total)
+    assert len(run.worker.records) == 1000 and len(run.worker.waiting) == 2
+    run.worker.close()
+    assert run.worker.thread.is_alive()  # it is left to itself
+    board.gate.set()
+    run.worker.thread.join(30)
+    assert "pictures 2999" in board.seen and "pictures 1" not in board.seen
 
 
-def test_losses_and_pictures_arrive(answering, monkeypatch):
-    fake = FakeVisdom()
-    monkeypatch.setitem(sys.modules, "visdom", fake)
-    logger = visdom_logger(answering)
-    logger.losses(Progress(total=7), LOSSES, FACTS)
-    logger.pictures(Progress(total=8), VISUALS)
-    logger.close()
-    assert fake.calls == [("line", 7, [0.25, 0.31]), ("images", (2, 3, 8, 8), 2)]
+def test_a_board_that_is_not_installed_is_one_note(tmp_path, capsys):
+    board = Remembering()
+    board.open = lambda records: (_ for _ in ()).throw(MissingError("no board (pip install it)"))
+    run = Run(tmp_path, board)
+    run.worker.thread.join(30)
+    run.report(4)
+    assert run.worker.picture_freq == 0 and not run.worker.records
+    run.worker.close()
+    assert capsys.readouterr().out == "note: no board (pip install it); logs go on\n"
 
 
-def test_the_real_client_reaches_a_server():
-    """visdom's own client against a server that keeps what is posted."""
-    pytest.importorskip("visdom")
-    posted = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def answer(self):
-            posted.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"window")
-
-        do_GET = do_POST = answer  # noqa: N815
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    logger = visdom_logger(server.server_port)
-    logger.losses(Progress(total=7), LOSSES, FACTS)
-    logger.pictures(Progress(total=8), VISUALS)
-    deadline = time.perf_counter() + 30  # importing the client takes some seconds
-    while len(posted) < 4 and time.perf_counter() < deadline:
-        time.sleep(0.05)
-    logger.close()
-    server.shutdown()
-    server.server_close()
-    sent = b" ".join(posted)
-    assert b"r loss" in sent and b"data:image" in sent and b"G_A" in sent
+def test_the_end_of_a_short_run_is_still_shown(tmp_path):
+    """However soon the run ends after the thread was started."""
+    for _ in range(20):
+        run = Run(tmp_path, board := Remembering())
+        run.pictures(4)
+        run.worker.close()
+        assert "pictures 4" in board.seen and board.seen[-1] == "close"
 
 
-def test_a_server_that_dies_is_one_note(answering, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "visdom", FakeVisdom(fail=True))
-    logger = visdom_logger(answering)
-    logger.losses(Progress(), LOSSES, FACTS)
-    logger.thread.join(5)
-    logger.losses(Progress(), LOSSES, FACTS)
-    logger.close()
-    captured = capsys.readouterr()
-    assert captured.out.count("ConnectionError") == 1 and captured.err == ""
+# ---- the console
 
 
 def test_console_writes_official_lines_and_json(tmp_path, capsys):
     progress = Progress()
-    with Loggers([Console(tmp_path, progress, epoch_images=100, epochs=2)]) as loggers:
+    console = Console(tmp_path, progress, epoch_images=100, epochs=2)
+    with Loggers([console], dict) as loggers:
         for _ in range(12):
             progress.advance(2)
             loggers.step(progress)
-        loggers.losses(progress, LOSSES | {"cyc_A": float("nan")}, FACTS)
+        loggers.report(progress, make_record(progress, LOSSES | {"cyc_A": float("nan")}, FACTS))
     log = (tmp_path / "loss_log.txt").read_text().splitlines()
     assert (
         log[1] == "(epoch: 1, iters: 24, time: 0.100, data: 0.000) D_A: 0.250 G_A: 0.310 cyc_A: nan"
@@ -171,40 +179,71 @@ def test_console_writes_official_lines_and_json(tmp_path, capsys):
     assert "left" in out and "12%" in out  # an estimate once, and how far the run is
 
 
-def test_training_page_keeps_the_epochs_of_an_earlier_run(tmp_path):
-    for epoch in (1, 2):
-        page = TrainingPage(tmp_path, "run", picture_freq=1, picture_width=64)
-        page.pictures(Progress(epoch=epoch), VISUALS)
-    text = (tmp_path / "web/index.html").read_text()
-    assert text.index("epoch 2") < text.index("epoch 1")
-    assert {p.name for p in (tmp_path / "web/images").iterdir()} == {
-        f"epoch00{e}_{name}.png" for e in (1, 2) for name in VISUALS
-    }
+class Wanting(Logger):
+    picture_freq = 4
+
+    def __init__(self):
+        self.got = []
+
+    def pictures(self, progress, scenes):
+        self.got.append(scenes)
 
 
-def test_loggers_ask_for_pictures_only_when_one_wants_them(tmp_path):
-    asked = []
-
-    def visuals():
-        asked.append(1)
-        return VISUALS
-
-    loggers = Loggers([TrainingPage(tmp_path, "run", picture_freq=4, picture_width=64)])
+def test_scenes_are_made_only_when_a_logger_wants_them():
+    made = []
+    loggers = Loggers(
+        [logger := Wanting()], lambda: made.append(1) or {"real_A": random_scene([1])}
+    )
     progress = Progress()
     for _ in range(5):
         progress.advance(2)
-        loggers.pictures(progress, visuals)
-    assert len(asked) == 2
-    loggers.pictures(progress, visuals, last=True)
-    assert len(asked) == 3
+        loggers.pictures(progress)
+    assert len(made) == len(logger.got) == 2
+    loggers.pictures(progress, last=True)
+    assert len(made) == 3
 
 
-def test_a_page_that_cannot_be_written_is_told_once(tmp_path, capsys):
-    loggers = Loggers([TrainingPage(tmp_path, "run", picture_freq=1, picture_width=64)])
-    shutil.rmtree(tmp_path / "web")
+def test_a_log_that_cannot_be_written_is_told_once(tmp_path, capsys):
+    (folder := tmp_path / "run").mkdir()
+    loggers = Loggers([Console(folder, Progress(), 100, 2)], dict)
+    shutil.rmtree(folder)
     for _ in range(3):
-        loggers.pictures(Progress(total=1, step=1), lambda: VISUALS)
-    assert capsys.readouterr().out.count("note: TrainingPage cannot write") == 1
+        loggers.report(Progress(total=1, step=1), record_at(1))
+    assert capsys.readouterr().out.count("note: logs: ") == 1
+
+
+def test_pictures_that_cannot_be_read_are_told_once_and_do_not_end_a_run(capsys):
+    class Wanting(Logger):
+        picture_freq = 1
+
+        def pictures(self, progress, scenes):
+            raise AssertionError("there are none")
+
+    def read():
+        raise UserError("val/a.png cannot be read")
+
+    loggers = Loggers([Wanting()], read)
+    for total in (1, 2):
+        loggers.pictures(Progress(total=total, step=1))
+    told = "note: pictures to show: val/a.png cannot be read; the run goes on"
+    assert capsys.readouterr().out.count(told) == 1
+
+
+def test_a_card_says_how_far_a_run_is(tmp_path):
+    card = RunCard("r", tmp_path, epoch_images=100, epochs=4)
+    assert card.position([]) == {"epoch": "1 of 4"}
+    record = make_record(
+        Progress(epoch=3, images=50, total=250), LOSSES, FACTS | {"images_per_s": 1.0}
+    )
+    assert card.position([record]) == {
+        "epoch": "3 of 4",
+        "pictures": "250 of 400 per domain",
+        "time left": "2 min",
+    }
+    assert [duration(s) for s in (45, 600, 7200)] == ["45 s", "10 min", "2.0 h"]
+
+
+# ---- pictures and pages
 
 
 def test_pixels(tmp_path):
@@ -216,23 +255,6 @@ def test_pixels(tmp_path):
         assert Image.open(tmp_path / "x.png").size == size
 
 
-def test_rows_start_with_a_real_picture():
-    names = ["real_A_img", "fake_B_img", "real_A_seg", "fake_B_seg", "real_B_img"]
-    rows = rows_of(names, {name: name for name in names})
-    assert [list(row) for row in rows] == [names[:4], names[4:]]
-
-
-def test_page_is_whole_and_escapes_names(tmp_path):
-    page = Page("a <b> title", ["about"], picture_width=64, refresh=300)
-    page.add_table(["direction", "score"], [["AtoB", "0.5"]])
-    page.add_section("row <1>", [{"real_A_img": "images/x.png"}])
-    page.write(tmp_path / "index.html")
-    text = (tmp_path / "index.html").read_text()
-    assert "a &lt;b&gt; title" in text and "row &lt;1&gt;" in text and "<th>AtoB</th>" in text
-    assert 'http-equiv="refresh"' in text and 'alt="row &lt;1&gt;: real_A_img"' in text
-
-
 def test_words_for_people():
-    assert [duration(s) for s in (45, 600, 7200)] == ["45 s", "10 min", "2.0 h"]
     assert did_you_mean("insta", ["cycle_gan", "insta_gan"]).startswith("did you mean insta_gan?")
     assert did_you_mean("xyz", ["a"]) == "Known: a"

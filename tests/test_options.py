@@ -33,7 +33,7 @@ OFFICIAL = {
         "display_freq": 400,
     },
     **{"display_ncols": 6, "display_id": 1, "display_server": "http://localhost", "pool_size": 50},
-    **{"display_env": "main", "display_port": 8097, "update_html_freq": 1000, "print_freq": 100},
+    **{"display_port": 8097, "update_html_freq": 1000, "print_freq": 100},
     **{"save_latest_freq": 5000, "save_epoch_freq": 5, "save_by_iter": False, "epoch_count": 1},
     **{"continue_train": False, "phase": "train", "niter": 100, "niter_decay": 100, "beta1": 0.5},
     **{"lr": 0.0002, "gan_mode": "lsgan", "no_html": False, "lr_policy": "lambda"},

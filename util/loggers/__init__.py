@@ -1,36 +1,57 @@
-"""What a run tells while it runs: a console with log files, a page with pictures, a dashboard."""
+"""What a run tells while it runs: a console with log files, a page with pictures, dashboards.
 
-from pathlib import Path
+The console writes at once. All others are boards: each has a thread of its own (`Worker`), reads
+what it missed from `metrics.jsonl`, and can neither stop nor slow a step.
+"""
+
+from collections.abc import Callable, Mapping
 
 from util.distributed import is_main
 from util.loggers.base import Logger, Loggers
 from util.loggers.console import Console
+from util.loggers.records import make_record
+from util.loggers.run_card import RunCard
+from util.loggers.tensorboard_board import TensorBoard
 from util.loggers.training_page import TrainingPage
-from util.loggers.visdom_logger import VisdomLogger
+from util.loggers.visdom_board import Server, VisdomBoard
+from util.loggers.wandb_board import WandbBoard
+from util.loggers.worker import Worker
 from util.progress import Progress
 
-__all__ = ["Console", "Logger", "Loggers", "TrainingPage", "VisdomLogger", "create_loggers"]
+__all__ = ["NAMES", "Logger", "Loggers", "RunCard", "create_loggers", "make_record"]
+
+NAMES = ("visdom", "tensorboard", "wandb")  # for --logger, besides none
+PAGE_DRAIN = 60.0  # seconds: what is left of a page is written on this machine, and soon
 
 
 def create_loggers(
-    opt, folder: Path, progress: Progress, epoch_images: int, epochs: int
+    opt, card: RunCard, progress: Progress, get_scenes: Callable[[], Mapping]
 ) -> Loggers:
-    """The console, and whichever of page and dashboard the options ask for; in process 0 alone."""
+    """The console, and what else the options ask for; in process 0 alone.
+
+    get_scenes makes what the loggers show, whenever one of them wants it.
+    """
     if not is_main():
-        return Loggers([])
-    loggers: list[Logger] = [Console(folder, progress, epoch_images, epochs)]
+        return Loggers([], get_scenes)
+    loggers: list[Logger] = [Console(card.folder, progress, card.epoch_images, card.epochs)]
     if not opt.no_html:
-        loggers.append(TrainingPage(folder, opt.name, opt.update_html_freq, opt.display_winsize))
-    if opt.display_id > 0:
-        loggers.append(
-            VisdomLogger(
-                server=opt.display_server,
-                port=opt.display_port,
-                env=opt.display_env,
-                display_id=opt.display_id,
-                ncols=opt.display_ncols,
-                name=opt.name,
-                freq=opt.display_freq,
-            )
-        )
-    return Loggers(loggers)
+        page = TrainingPage(card)
+        loggers.append(Worker(page, card.folder, opt.update_html_freq, drain=PAGE_DRAIN))
+    boards = {
+        "visdom": lambda: VisdomBoard(server_of(opt), card),
+        "tensorboard": lambda: TensorBoard(card, opt.display_ncols),
+        "wandb": lambda: WandbBoard(card, opt.wandb_project, opt.display_ncols),
+    }
+    loggers += [Worker(boards[name](), card.folder, opt.display_freq) for name in opt.logger]
+    return Loggers(loggers, get_scenes)
+
+
+def server_of(opt) -> Server:
+    return Server(
+        address=opt.display_server,
+        port=opt.display_port,
+        env=opt.display_env or opt.name,
+        window=opt.display_id,
+        ncols=opt.display_ncols,
+        start=opt.display_start,
+    )

@@ -1,26 +1,32 @@
 """The interface of a logger, and all loggers of a run as one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from torch import Tensor
 from tqdm import tqdm
 
+from util.errors import UserError
+from util.loggers.records import Record
 from util.progress import Progress
+
+if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+    from data.scene import Scene
 
 
 class Logger:
-    """The interface. `picture_freq` is how often, in pictures, it wants visuals; 0: never."""
+    """The interface. `picture_freq` is how often, in pictures, it wants scenes; 0: never."""
 
+    name = "logger"
     picture_freq = 0
 
     def step(self, progress: Progress) -> None:
         """After every batch; must not wait for the device."""
 
-    def losses(self, progress: Progress, losses: Mapping[str, float], facts: Mapping) -> None:
-        """Losses, and the facts `time`, `data`, `images_per_s` and `lr`, now and then."""
+    def report(self, progress: Progress, record: Record) -> None:
+        """Losses and facts, now and then; see `make_record`."""
 
-    def pictures(self, progress: Progress, visuals: Mapping[str, Tensor]) -> None:
-        """Visuals [B, C, H, W] in [-1, 1] by name."""
+    def pictures(self, progress: Progress, scenes: "Mapping[str, Scene]") -> None:
+        """Scenes on the CPU by role: real_A, fake_B, rec_A, …"""
 
     def close(self) -> None:
         """At the end of the run, also when it fails."""
@@ -29,20 +35,24 @@ class Logger:
 class Loggers:
     """All loggers of a run as one; closed at the end, whatever happens.
 
-    A log or a page that cannot be written, on a full disk say, is told once and does not end a run.
+    A log that cannot be written, on a full disk say, or a picture to show that cannot be read is
+    told once and does not end a run.
     """
 
-    def __init__(self, loggers: list[Logger]):
+    def __init__(self, loggers: list[Logger], get_scenes: "Callable[[], Mapping[str, Scene]]"):
         self.loggers = loggers
-        self.failed: set[Logger] = set()
+        self.get_scenes = get_scenes
+        self.failed: set[str] = set()
 
-    def call(self, logger: Logger, method: str, *arguments) -> None:
+    def attempt(self, who: str, call: Callable, *arguments):
+        """What `call` returns; None, told once for each `who`, if a file cannot be had."""
         try:
-            getattr(logger, method)(*arguments)
-        except OSError as error:
-            if logger not in self.failed:
-                self.failed.add(logger)
-                tqdm.write(f"note: {type(logger).__name__} cannot write ({error}); the run goes on")
+            return call(*arguments)
+        except (OSError, UserError) as error:
+            if who not in self.failed:
+                self.failed.add(who)
+                tqdm.write(f"note: {who}: {error}; the run goes on")
+            return None
 
     def __enter__(self) -> "Loggers":
         return self
@@ -55,18 +65,16 @@ class Loggers:
         for logger in self.loggers:
             logger.step(progress)
 
-    def losses(self, progress, losses, facts) -> None:
+    def report(self, progress: Progress, record: Record) -> None:
         for logger in self.loggers:
-            self.call(logger, "losses", progress, losses, facts)
+            self.attempt(logger.name, logger.report, progress, record)
 
-    def pictures(self, progress: Progress, get_visuals, last: bool = False) -> None:
-        """Ask for visuals if a logger's turn has come, or if these are the last ones."""
+    def pictures(self, progress: Progress, last: bool = False) -> None:
+        """Make scenes if a logger's turn has come, or if these are the last ones."""
         wanting = [
             x for x in self.loggers if x.picture_freq and (last or progress.due(x.picture_freq))
         ]
         if wanting:
-            visuals = get_visuals()
-            if not visuals:  # a run resumed after its last step
-                return
-            for logger in wanting:
-                self.call(logger, "pictures", progress, visuals)
+            scenes = self.attempt("pictures to show", self.get_scenes)
+            for logger in wanting if scenes else ():
+                self.attempt(logger.name, logger.pictures, progress, scenes)

@@ -9,6 +9,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from util.loggers.base import Logger
+from util.loggers.records import FILE, Record
+from util.loggers.run_card import duration
 from util.progress import Progress
 
 
@@ -18,6 +20,7 @@ class Console(Logger):
     Where the output is no terminal there is a plain line per report instead of the bar.
     """
 
+    name = "logs"
     ESTIMATE_AFTER = 10  # batches
 
     def __init__(self, folder: Path, progress: Progress, epoch_images: int, epochs: int):
@@ -53,21 +56,15 @@ class Console(Logger):
         left = (self.whole - self.first) / rate - (time.perf_counter() - self.started)
         self.say(f"{rate:.2g} pictures per second and domain, about {duration(left)} left")
 
-    def losses(self, progress, losses, facts) -> None:
+    def report(self, progress: Progress, record: Record) -> None:
+        losses = {name: math.nan if x is None else x for name, x in record["losses"].items()}
         line = "".join(f"{name}: {value:.3f} " for name, value in losses.items())
         head = (
-            f"(epoch: {progress.epoch}, iters: {progress.images}, time: {facts['time']:.3f}, "
-            f"data: {facts['data']:.3f}) "
+            f"(epoch: {progress.epoch}, iters: {progress.images}, time: {record['time']:.3f}, "
+            f"data: {record['data']:.3f}) "
         )
-        record = {
-            "epoch": progress.epoch,
-            "iters": progress.images,
-            "total": progress.total,
-            **facts,
-        }
-        record |= {"losses": {n: v if math.isfinite(v) else None for n, v in losses.items()}}
         self.append("loss_log.txt", head + line)
-        self.append("metrics.jsonl", json.dumps(record))
+        self.append(FILE, json.dumps(record))
         main = {kind: sum(v for n, v in losses.items() if n[0] == kind) for kind in "GD"}
         self.bar.set_postfix({kind: f"{value:.2f}" for kind, value in main.items()}, refresh=False)
         if self.bar.disable:
@@ -84,10 +81,3 @@ class Console(Logger):
 
     def close(self) -> None:
         self.bar.close()
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{max(seconds, 0):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,179 @@
+"""What a run reports, and what is made of it: panels, alarms, curves of some length."""
+
+import json
+
+import pytest
+import torch
+
+import train
+from conftest import double_model, random_scene, train_options
+from data import create_dataset
+from data.scene import Scene
+from models import create_model
+from models.mask_facts import MaskFacts, count
+from models.showcase import Showcase
+from util.loggers.records import (
+    alarms,
+    continuous,
+    make_record,
+    panels,
+    read_records,
+    smoothed,
+    thinned,
+)
+from util.progress import Progress
+
+
+def record(total: int, **more) -> dict:
+    facts = {"time": 0.3, "data": 0.1, "images_per_s": 2.5, "lr": {"G": 2e-4, "D": 1e-4}}
+    losses = {"D_A": 0.2, "G_A": 0.3, "G_B": 0.4, "cyc_A": float("inf"), "odd": 1.0}
+    return make_record(Progress(epoch=2, images=4, total=total), losses, facts | more)
+
+
+def test_panels_have_one_role_and_both_directions():
+    masks = {"area": {"A": 0.9, "B": 1.1}, "kept": {"A": 1.0, "B": 0.5}}
+    found = panels(record(8, masks=masks, memory=2_000_000_000))
+    assert found["adversarial loss, generators"] == {"G_A": 0.3, "G_B": 0.4}
+    assert found["adversarial loss, discriminators"] == {"D_A": 0.2}
+    assert found["cycle loss"] == {"cyc_A": None} and found["odd loss"] == {"odd": 1.0}
+    assert found["learning rate"] == {"G": 2e-4, "D": 1e-4}
+    assert found["share of time waiting for data"] == {"share": pytest.approx(0.25)}
+    assert found["mask area, translated / real"] == {"A to B": 0.9, "B to A": 1.1}
+    assert found["instances, translated / real"]["B to A"] == 0.5
+    assert found["GPU memory, GB"] == {"peak": 2.0}
+    assert "GPU memory, GB" not in panels(record(8))
+
+
+def test_a_log_is_read_but_for_what_was_cut_short(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    assert read_records(path) == []
+    lines = [json.dumps(record(total)) for total in (4, 8, 12)]
+    path.write_text("\n".join([*lines, "null", "7", lines[0][:40]]))
+    assert [one["total"] for one in read_records(path)] == [4, 8, 12]
+
+
+def test_a_run_that_went_back_has_one_past():
+    """Killed at 16, it went on from its checkpoint at 8."""
+    totals = [4, 8, 12, 16, 12, 16, 20]
+    own = [record(total, images_per_s=place) for place, total in enumerate(totals)]
+    assert [(one["total"], one["images_per_s"]) for one in continuous(own)] == [
+        *((4, 0), (8, 1), (12, 4), (16, 5), (20, 6))
+    ]
+
+
+def test_long_curves_keep_their_end():
+    records = [record(total) for total in range(1, 5001)]
+    some = thinned(records, 100)
+    assert len(some) <= 101 and some[-1]["total"] == 5000
+    steps = {b["total"] - a["total"] for a, b in zip(some, some[1:], strict=False)}
+    assert steps == {50} and thinned([]) == [] and thinned(records[:3]) == records[:3]
+
+
+def test_a_collapse_is_an_alarm_until_it_is_over():
+    def at(total, empty, full=0.0):
+        return record(total, masks={"empty": {"A": empty, "B": 0.0}, "full": {"A": 0.0, "B": full}})
+
+    healthy, empty = [at(t, 0.0) for t in (4, 8)], [at(t, 1.0) for t in (12, 16, 20)]
+    assert alarms(healthy) == alarms([*healthy, *empty[:2]]) == alarms([record(4)] * 5) == []
+    assert alarms([*healthy, *empty]) == [
+        "A to B: the translated masks are all empty since picture 12"
+    ]
+    assert alarms([*empty, at(24, 0.5)]) == []
+    full = [at(t, 0.0, 1.0) for t in (4, 8, 12)]
+    assert alarms(full) == ["B to A: the translated masks are all full since picture 4"]
+
+
+def test_smoothing_is_an_exponential_mean():
+    assert smoothed([1.0, 2.0, None, 4.0], 0.5) == [1.0, 1.5, None, 2.75]
+    assert smoothed([1.0, 3.0], 0.0) == [1.0, 3.0]
+
+
+# ---- the model's facts
+
+
+def masks(*rows: list[int]) -> torch.Tensor:
+    """One sample's masks of 4x4 pixels, the first so many of them set."""
+    flat = torch.arange(16)
+    return torch.stack([torch.where(flat < n, 1.0, -1.0).view(4, 4) for n in rows])[None]
+
+
+def test_mask_facts_by_hand():
+    image = torch.zeros(1, 3, 4, 4)
+    present = torch.tensor([[True, True, True, False]])
+    source = Scene(image, masks(4, 2, 2, 0), present)
+    fake = Scene(image, masks(8, 0, 16, 9), present)  # the last one is no instance
+    assert count(source, fake).tolist() == [3, 8, 24, 1, 1]
+    facts = MaskFacts()
+    facts.add({"A": source}, {"A": fake})
+    facts.add({"A": source}, {"A": source})
+    assert facts.read(torch.device("cpu")) == {
+        "area": {"A": 2.0},
+        "kept": {"A": pytest.approx(5 / 6)},
+        "empty": {"A": pytest.approx(1 / 6)},
+        "full": {"A": pytest.approx(1 / 6)},
+    }
+    assert facts.read(torch.device("cpu")) == {}
+
+
+@pytest.mark.parametrize("ins_per", [1, 3])
+def test_facts_of_a_step_are_those_of_its_last_canvas(ins_per):
+    """The same from accumulated parts, in sequential steps and in one."""
+    found = []
+    for words in ("", " --accumulate 2"):
+        model = double_model(
+            f"--batch_size 2 --ins_max 3 --ins_per {ins_per}{words} --lr 0 --lr_D 0"
+        )
+        model.set_input({d: random_scene([3, 1], seed=ord(d), slots=3) for d in "AB"})
+        model.optimize_parameters()
+        found.append(model.get_current_facts()["masks"])
+    for name, own in found[0].items():
+        assert own == pytest.approx(found[1][name]), name
+    assert set(found[0]["area"]) == {"A", "B"} and model.get_current_facts() == {}
+
+
+def test_reports_have_mask_facts_where_there_are_masks(run, tmp_path):
+    run(train.main, "--name r --niter 1 --niter_decay 0 --print_freq 2")
+    run(train.main, "--name c --model cycle_gan --niter 1 --niter_decay 0 --print_freq 2")
+    (instagan, *_), (cyclegan, *_) = (
+        read_records(tmp_path / f"checkpoints/{name}/metrics.jsonl") for name in "rc"
+    )
+    assert set(instagan["masks"]) == {"area", "kept", "empty", "full"}
+    assert "masks" not in cyclegan
+
+
+# ---- the pictures that are shown
+
+
+def test_what_is_shown_are_the_first_pictures_of_a_phase(shapes, tmp_path):
+    opt = train_options()
+    opt.dataroot = str(shapes)
+    model = create_model(opt, torch.device("cpu"))
+    showcase = Showcase(opt, create_dataset(opt), model)
+    scenes = showcase.scenes()
+    assert list(scenes) == ["real_A", "fake_B", "rec_A", "real_B", "fake_A", "rec_B"]
+    assert scenes["real_A"].names == sorted(p.stem for p in (shapes / "testA").glob("*.png"))
+    assert {scene.image.device.type for scene in scenes.values()} == {"cpu"}
+    again = showcase.scenes()
+    assert torch.equal(scenes["fake_B"].image, again["fake_B"].image)
+
+
+def test_looking_leaves_no_trace(run, tmp_path):
+    """Weights and losses of a run that shows pictures at every step, and of one that shows none."""
+    words = "--niter 1 --niter_decay 0 --print_freq 1 --batch_size 2 --dropout"
+    run(train.main, f"--name seen {words} --update_html_freq 1")
+    run(train.main, f"--name unseen {words} --no_html")
+    states = [
+        torch.load(tmp_path / f"checkpoints/{n}/state.pt", weights_only=True)
+        for n in ("seen", "unseen")
+    ]
+    networks = [
+        state["model"]["networks"] if "model" in state else state["networks"] for state in states
+    ]
+    for name, tensors in networks[0].items():
+        for key, value in tensors.items():
+            assert torch.equal(value, networks[1][name][key]), (name, key)
+    own = [
+        [one["losses"] for one in read_records(tmp_path / f"checkpoints/{n}/metrics.jsonl")]
+        for n in ("seen", "unseen")
+    ]
+    assert own[0] == own[1] and len(own[0]) == 3

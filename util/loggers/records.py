@@ -1,0 +1,129 @@
+"""What a run reports: one record at a time, a line of `metrics.jsonl` each."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from util.progress import Progress
+
+FILE = "metrics.jsonl"
+POINTS = 2000  # of a curve that is sent whole
+PATIENCE = 3  # records in a row that make an alarm
+
+# What of a record goes into which panel, by the role of a loss: both directions in one.
+ROLES = {
+    "G": "adversarial loss, generators",
+    "D": "adversarial loss, discriminators",
+    "cyc": "cycle loss",
+    "idt": "identity loss",
+    "ctx": "context loss",
+}
+MASKS = {  # of the model's facts about masks, by direction
+    "area": "mask area, translated / real",
+    "kept": "instances, translated / real",
+}
+DIRECTIONS = {"A": "A to B", "B": "B to A"}
+
+Record = dict
+Panels = dict[str, dict[str, float | None]]
+
+
+def make_record(progress: Progress, losses: Mapping[str, float], facts: Mapping) -> Record:
+    """Where the run stands, its facts (time, data, images_per_s, lr, …) and losses.
+
+    What is not finite becomes None: JSON has no word for it.
+    """
+    position = {"epoch": progress.epoch, "iters": progress.images, "total": progress.total}
+    return position | finite({**facts, "losses": losses})
+
+
+def finite(value):
+    """The same numbers, nested as they are, those that are none replaced by None."""
+    if isinstance(value, Mapping):
+        return {key: finite(own) for key, own in value.items()}
+    return value if not isinstance(value, float) or math.isfinite(value) else None
+
+
+def read_records(path: Path) -> list[Record]:
+    """All whole lines of a `metrics.jsonl`; one that was cut short is left out."""
+    if not path.is_file():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and isinstance(record.get("total"), int):
+            records.append(record)
+    return records
+
+
+def continuous(records: Sequence[Record]) -> list[Record]:
+    """A run's records in order: those after a checkpoint that was gone back to count alone."""
+    kept: list[Record] = []
+    for record in records:
+        while kept and kept[-1]["total"] >= record["total"]:
+            kept.pop()
+        kept.append(record)
+    return kept
+
+
+def thinned(records: Sequence[Record], points: int = POINTS) -> list[Record]:
+    """At most about `points` of them, evenly spread, the last one included."""
+    every = max(1, -(-len(records) // points))
+    return list(records[len(records) - 1 :: -every][::-1]) if records else []
+
+
+def panels(record: Record) -> Panels:
+    """A record's numbers by the panel they are drawn in."""
+    found: Panels = {}
+    for name, value in record.get("losses", {}).items():
+        role = name.rpartition("_")[0] or name
+        found.setdefault(ROLES.get(role, f"{role} loss"), {})[name] = value
+    for fact, title in MASKS.items():
+        if own := record.get("masks", {}).get(fact):
+            found[title] = {DIRECTIONS[domain]: value for domain, value in own.items()}
+    found["learning rate"] = dict(record.get("lr", {}))
+    found["pictures per second"] = {"pictures / s": record.get("images_per_s")}
+    busy = record.get("time", 0) + record.get("data", 0)
+    found["share of time waiting for data"] = {"share": record.get("data", 0) / (busy or 1)}
+    if "memory" in record:
+        found["GPU memory, GB"] = {"peak": record["memory"] / 1e9}
+    return {title: own for title, own in found.items() if own}
+
+
+def alarms(records: Sequence[Record]) -> list[str]:
+    """One line for each direction whose masks have collapsed in the last records."""
+    last = records[-PATIENCE:]
+    if len(last) < PATIENCE:
+        return []
+    found = []
+    for domain, way in DIRECTIONS.items():
+        for fact, words in (("empty", "all empty"), ("full", "all full")):
+            shares = [record.get("masks", {}).get(fact, {}).get(domain) for record in last]
+            if all(share is not None and share > 0.99 for share in shares):
+                since = collapsed_since(records, domain, fact)
+                found.append(f"{way}: the translated masks are {words} since picture {since}")
+    return found
+
+
+def collapsed_since(records: Sequence[Record], domain: str, fact: str) -> int:
+    """The number of pictures at the first record of the collapse that the last one is in."""
+    since = records[-1]["total"]
+    for record in reversed(records):
+        if (record.get("masks", {}).get(fact, {}).get(domain) or 0) <= 0.99:
+            break
+        since = record["total"]
+    return since
+
+
+def smoothed(values: Sequence[float | None], share: float) -> list[float | None]:
+    """An exponential mean, of which the past has this share; None stays and does not count."""
+    mean, found = None, []
+    for value in values:
+        if value is not None:
+            mean = value if mean is None else share * mean + (1 - share) * value
+        found.append(None if value is None else mean)
+    return found
