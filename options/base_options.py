@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import torch
 
@@ -177,6 +177,8 @@ class BaseOptions:
             yield f"--seed {opt.seed}: less than 2^63"
         if opt.init_gain <= 0:
             yield f"--init_gain {opt.init_gain}: must be positive"
+        if not is_inside(opt.name):
+            yield f"--name {opt.name!r}: a folder below {opt.checkpoints_dir}, such as myrun"
         yield from device_problems(opt)
         yield from models.find_model(opt.model).option_problems(opt)
         if opt.input_nc != opt.output_nc or opt.input_nc not in (1, 3):
@@ -248,6 +250,12 @@ def run_name(opt: argparse.Namespace) -> str:
         raise UserError(
             f"--suffix {opt.suffix}: put names of options in braces, as {{model}}"
         ) from None
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name is that of a folder below the one that it is put in."""
+    path = PurePath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def run_folder(opt: argparse.Namespace) -> Path:

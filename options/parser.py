@@ -30,6 +30,8 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         silent = action.default in (None, "", argparse.SUPPRESS) or action.nargs == 0
+        if isinstance(action.default, list):
+            return f"{action.help} (default: {','.join(map(str, action.default))})"
         return action.help if silent else super()._get_help_string(action)
 
 

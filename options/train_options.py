@@ -112,10 +112,10 @@ class TrainOptions(BaseOptions):
             "--print_freq", type=int, default=100, help=f"losses to the logs {every}"
         )
         group.add_argument(
-            "--display_freq", type=int, default=400, help=f"pictures to the loggers {every}"
+            "--display_freq", type=int, default=400, help=f"pictures to --logger {every}"
         )
         group.add_argument(
-            "--update_html_freq", type=int, default=1000, help=f"pictures to the page {every}"
+            "--update_html_freq", type=int, default=1000, help=f"pictures to web/index.html {every}"
         )
         group.add_argument("--save_latest_freq", type=int, default=5000, help=f"checkpoint {every}")
         group.add_argument(

@@ -18,13 +18,13 @@ from util.errors import UserError, command
 from util.loggers.records import FILE, continuous, panels, read_records, smoothed
 
 COLUMNS = 3
-STYLES = ("-", "--", ":", "-.")  # of runs; a colour is a curve
+STYLES = ("-", "--", ":", "-.")  # of a run's curves, where its colour is the run's
 
 
 @command
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    runs = {folder.resolve().name: curves_of(folder) for folder in args.runs}
+    runs = {name: curves_of(folder) for name, folder in named(args.runs).items()}
     if args.panels:
         runs = {name: chosen(curves, args.panels) for name, curves in runs.items()}
     figure = draw(runs, args.smooth, args.log)
@@ -41,7 +41,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("output", type=Path, help="file to write, .png, .svg or .pdf")
     add("runs", type=Path, nargs="+", help="folders of runs: checkpoints/NAME")
     add("--panels", nargs="+", help="parts of titles, such as loss or learning (default: all)")
-    add("--smooth", type=float, default=0.0, help="0: as they are; 0.9: a mean of about ten")
+    add("--smooth", type=float, default=0.0, help="losses: 0 as they are, 0.9 a mean of about ten")
     add("--log", action="store_true", help="logarithmic")
     args = parser.parse_args(argv)
     if args.output.suffix.lower() not in (".png", ".svg", ".pdf"):
@@ -49,6 +49,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if not 0 <= args.smooth < 1:
         raise UserError(f"--smooth {args.smooth}: at least 0 and less than 1")
     return args
+
+
+def named(folders: list[Path]) -> dict[str, Path]:
+    """Folders by their names, or by as much of their paths as tells them apart."""
+    folders = list(dict.fromkeys(folder.resolve() for folder in folders))
+    for length in range(1, max(len(folder.parts) for folder in folders) + 1):
+        found = {"/".join(folder.parts[-length:]): folder for folder in folders}
+        if len(found) == len(folders):
+            break
+    return found
 
 
 Curves = dict[str, dict[str, tuple[list[int], list[float | None]]]]
@@ -90,10 +100,12 @@ def draw(runs: dict[str, Curves], smooth: float, logarithmic: bool):
         axes = figure.add_subplot(rows, columns, place + 1)
         for number, (run, curves) in enumerate(runs.items()):
             for i, (name, (x, y)) in enumerate(curves.get(title, {}).items()):
-                label = name if len(runs) == 1 else f"{run}: {name}"
-                style = STYLES[number % len(STYLES)]
-                y = [float("nan") if value is None else value for value in smoothed(y, smooth)]
-                axes.plot(x, y, style, color=f"C{i}", label=label, linewidth=1.4)
+                several = len(runs) > 1
+                label = f"{run}: {name}" if several else name
+                style, color = (STYLES[i % 4], number) if several else ("-", i)
+                shown = smoothed(y, smooth) if "loss" in title else y
+                y = [float("nan") if value is None else value for value in shown]
+                axes.plot(x, y, style, color=f"C{color % 10}", label=label, linewidth=1.4)
         axes.set_title(title, fontsize=10)
         axes.grid(alpha=0.3)
         axes.tick_params(labelsize=8)

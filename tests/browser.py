@@ -7,7 +7,7 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # so that no process a later test starts has a hold on it
 def chromium():
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="no playwright: pip install -r requirements-dev.txt"

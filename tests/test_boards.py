@@ -1,6 +1,8 @@
 """TensorBoard, Weights & Biases, curves as files; and the options that ask for them."""
 
+import json
 import os
+import shutil
 
 import pytest
 from PIL import Image
@@ -37,10 +39,12 @@ def test_tensorboard_has_the_curves_of_a_continued_run_once(tmp_path):
     second.close()
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
+    album = EventAccumulator(str(tmp_path / "tensorboard/pictures"))
+    album.Reload()
     steps = [e.step for e in events.Scalars("adversarial loss, generators/G_A")]
     assert steps == [4, 8, 12]
     assert events.Scalars("mask area, translated / real/A to B")[0].value == 0.5
-    assert events.Images("pictures")[0].step == 12
+    assert album.Images("pictures")[0].step == 12
     assert "cycle loss/cyc_A" not in events.Tags()["scalars"]  # never finite
 
 
@@ -54,9 +58,10 @@ def test_wandb_gets_the_same(tmp_path, monkeypatch):
         board.record([record(4 * count)])
         board.pictures(Progress(total=4 * count), scenes_of())
         board.close()
-        known = (tmp_path / "wandb_id.txt").read_text()
+        known = json.loads((tmp_path / "wandb.json").read_text())
+    assert known["sent"] == 8
     folders = [name for name in os.listdir(tmp_path / "wandb") if name.startswith("offline-run")]
-    assert len(folders) == 2 and all(name.endswith(known) for name in folders)
+    assert len(folders) == 2 and all(name.endswith(known["id"]) for name in folders)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +91,10 @@ def test_curves_of_several_runs(run, tmp_path, capsys):
     drawn = (tmp_path / "deep/curves.svg").read_text()
     assert "cycle loss" in drawn and "learning rate" in drawn and "identity" not in drawn
     assert "two: cyc_B" in drawn
+    shutil.copytree("checkpoints/two", "other/one")
+    plot_losses.main("same.svg checkpoints/one other/one checkpoints/one".split())
+    drawn = (tmp_path / "same.svg").read_text()
+    assert "checkpoints/one: cyc_B" in drawn and "other/one: cyc_B" in drawn
     capsys.readouterr()
     for words, said in (
         (f"x.jpg {runs}", ".svg"),

@@ -117,6 +117,9 @@ def test_own_size_is_kept_and_the_head_of_the_list_taken(trained, tmp_path):
     assert not (images / "2_fake_B_img.png").exists()
     trained(test_command.main, "--name r --direction AtoB --aspect_ratio 2", dataroot=root)
     assert Image.open(images / "2_fake_B_img.png").size == (64, 32)
+    listed = json.loads(Path("results/r/test_latest/results.json").read_text())["pictures"][2]
+    assert (listed["width"], listed["height"]) == (64, 32)
+    assert listed["boxes"] == {"4": [0, 0, 32, 64]}
 
 
 def test_pictures_of_one_size_share_a_batch(trained, tmp_path, monkeypatch):

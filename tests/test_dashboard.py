@@ -19,7 +19,7 @@ from util.loggers import visdom_board
 from util.loggers.records import read_records
 from util.loggers.run_card import RunCard
 from util.loggers.visdom_board import Server, VisdomBoard, card_html
-from util.loggers.worker import Worker
+from util.loggers.worker import MissingError, Worker
 from util.progress import Progress
 
 visdom = pytest.importorskip("visdom", reason="no visdom: bash scripts/install_visdom.sh")
@@ -155,7 +155,8 @@ def test_a_server_that_is_late_killed_and_back_has_everything(server, tmp_path, 
     run.worker.close()
     assert server.curve("G_A", GENERATORS)[0] == [4, 8, 12, 16, 20, 24]
     assert [one["total"] for one in read_records(run.log)] == [4, 8, 12, 16, 20, 24]
-    assert capsys.readouterr().out.count("note: ") == 1
+    out = capsys.readouterr().out
+    assert out.count("(ConnectionError)") == out.count("has been sent what it missed") == 1
 
 
 def test_a_server_that_never_answers_loses_nothing_of_the_log(tmp_path, capsys):
@@ -177,7 +178,7 @@ def test_what_is_not_finite_is_a_gap(server, tmp_path):
 
 
 def test_a_finished_run_is_replayed(run, server, tmp_path, capsys):
-    run(train.main, "--name run --niter 2 --niter_decay 0 --print_freq 2 --no_html")
+    run(train.main, "--name run --niter 2 --niter_decay 0 --print_freq 2 --update_html_freq 6")
     with pytest.raises(SystemExit):
         replay_dashboard.main(f"checkpoints/run --display_port {server.port}".split())
     one_line_error(capsys, str(server.port), "visdom.server")
@@ -186,6 +187,16 @@ def test_a_finished_run_is_replayed(run, server, tmp_path, capsys):
     replay_dashboard.main(words.split())
     assert server.curve("G_A", GENERATORS)[0] == [2, 4, 6, 8, 10, 12]
     assert "6 reports in environment run" in capsys.readouterr().out
+    assert server.window("pictures")["title"] == "epoch 2, picture 12"
+    for wrong in ("--display_port 99999", "--display_id -3", "--display_server ftp://x"):
+        with pytest.raises(SystemExit) as stop:
+            replay_dashboard.main(f"checkpoints/run {wrong}".split())
+        assert stop.value.code == 2
+        one_line_error(capsys, wrong.split()[1])
+    (Path("checkpoints/run") / "options.json").write_text('{"name": ')
+    with pytest.raises(SystemExit):
+        replay_dashboard.main(words.split())
+    one_line_error(capsys, "options.json", "not whole")
     with pytest.raises(SystemExit):
         replay_dashboard.main(["nowhere"])
     one_line_error(capsys, "nowhere")
@@ -225,6 +236,14 @@ def test_a_server_of_our_own_is_for_this_machine_alone(monkeypatch):
     finally:
         child.kill()
         child.wait()
+
+
+def test_a_port_of_another_program_is_left_alone(monkeypatch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(MissingError, match="another program than visdom answers"):
+            visdom_board.start_server(other.getsockname()[1])
 
 
 @pytest.mark.parametrize(

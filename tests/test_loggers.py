@@ -16,6 +16,7 @@ from util.loggers.base import Logger, Loggers
 from util.loggers.console import Console
 from util.loggers.records import make_record
 from util.loggers.run_card import RunCard, duration
+from util.loggers.training_page import TrainingPage
 from util.loggers.worker import Board, MissingError, Worker
 from util.progress import Progress
 
@@ -71,10 +72,10 @@ class Run:
         self.folder, self.board = folder, board
         self.worker = Worker(board, folder, 1, retry=(0.01, 0.05), **options)
 
-    def report(self, total: int) -> None:
+    def report(self, total: int, **more) -> None:
         with open(self.folder / "metrics.jsonl", "a") as log:
-            log.write(json.dumps(record_at(total)) + "\n")
-        self.worker.report(Progress(total=total), record_at(total))
+            log.write(json.dumps(record_at(total, **more)) + "\n")
+        self.worker.report(Progress(total=total), record_at(total, **more))
 
     def pictures(self, total: int) -> None:
         self.worker.pictures(Progress(total=total), {})
@@ -121,6 +122,60 @@ def test_a_board_that_comes_back_gets_all_it_missed_and_one_note_is_printed(tmp_
     assert (
         said.count("note: the board does not answer (ConnectionError)") == 1 and "do this" in said
     )
+
+
+def test_a_board_that_comes_back_at_the_end_gets_all_it_missed(tmp_path):
+    """Though its next attempt were far away."""
+    run = Run(tmp_path, board := Remembering())
+    run.worker.retry = (1000.0, 1000.0)
+    board.wait_for(["open"])
+    board.fail = True
+    run.report(4)
+    deadline = time.monotonic() + 30
+    while not run.worker.told and time.monotonic() < deadline:
+        time.sleep(0.01)
+    run.report(8)
+    run.pictures(8)
+    board.fail = False
+    run.worker.close()
+    assert ["open", 4, 8] in board.seen and board.seen[-2:] == ["pictures 8", "close"]
+
+
+def test_pictures_that_could_not_be_shown_are_shown_later(tmp_path):
+    run = Run(tmp_path, board := Remembering())
+    board.wait_for(["open"])
+    board.fail = True
+    run.pictures(4)
+    deadline = time.monotonic() + 30
+    while not run.worker.told and time.monotonic() < deadline:
+        time.sleep(0.01)
+    board.fail = False
+    board.wait_for("pictures 4")
+    run.worker.close()
+
+
+def test_a_run_that_goes_back_is_drawn_anew(tmp_path):
+    run = Run(tmp_path, board := Remembering())
+    board.wait_for(["open"])
+    for total in (4, 8, 12):
+        run.report(total)
+    board.wait_for(12)
+    run.report(8, time=0.5)
+    run.report(12, time=0.6)
+    run.worker.close()
+    assert ["open", 4, 8] in board.seen and board.seen[-2:] == [12, "close"]
+
+
+def test_a_board_of_files_names_the_file(tmp_path, capsys):
+    """A file stands where the page's folder should."""
+    (tmp_path / "web").touch()
+    worker = Worker(TrainingPage(RunCard("r", tmp_path, 4, 1)), tmp_path, 1, retry=(0.01, 0.05))
+    deadline = time.monotonic() + 30
+    while not worker.told and time.monotonic() < deadline:
+        time.sleep(0.01)
+    worker.close()
+    said = capsys.readouterr().out
+    assert said.count("the training page cannot be written") == 1 and f"{tmp_path}/web" in said
 
 
 def test_a_board_that_hangs_costs_the_run_nothing_and_old_pictures_are_dropped(tmp_path):

@@ -18,8 +18,9 @@ from conftest import random_scene
 from data.scene import Scene
 from models.translator import Step, Translated
 from util.errors import UserError
+from util.loggers.records import thinned
 from util.loggers.run_card import RunCard
-from util.loggers.training_page import TrainingPage
+from util.loggers.training_page import TrainingPage, looks_of
 from util.pages.results import write_page
 from util.progress import Progress
 from util.results import Results, boxes_of, masks_of
@@ -309,12 +310,47 @@ def test_an_update_appends_and_costs_the_same(tmp_path):
 
 def test_a_continued_run_keeps_its_epochs_and_curves(tmp_path, look):
     training_page(tmp_path)
-    board = TrainingPage(RunCard("run", tmp_path, 8, 4))
+    board = TrainingPage(RunCard("run", tmp_path, 8, 4), since=24)
     board.open([record(8), record(16), record(24)])
     page = look(tmp_path / "web/index.html")
     page.wait_for_function("looks.length === 3 && points.length === 3")
-    board.open([record(8)])
-    assert len(re.findall('show\\(\\{"look"', (tmp_path / "web/data.js").read_text())) == 3
+    board.open([record(8), record(16)])  # it went back
+    assert [look["total"] for look in looks_of(tmp_path / "web/data.js")] == [8, 16]
+    later = TrainingPage(RunCard("run", tmp_path, 8, 4), since=8)
+    later.open([record(8)])
+    assert [look["total"] for look in looks_of(tmp_path / "web/data.js")] == [8]
+    TrainingPage(RunCard("run", tmp_path, 8, 4)).open([])  # a run that begins
+    assert looks_of(tmp_path / "web/data.js") == []
+
+
+def test_a_long_run_is_thinned_out_while_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("util.loggers.training_page.POINTS", 10)
+    monkeypatch.setattr("util.loggers.training_page.thinned", lambda all: thinned(all, 10))
+    board = TrainingPage(RunCard("run", tmp_path, 8, 4))
+    board.open([])
+    counts = []
+    for last in range(1, 100):
+        board.record([record(total) for total in range(1, last + 1)])
+        counts.append((tmp_path / "web/data.js").read_text().count('show({"point"'))
+    assert max(counts) <= 20 and counts[5] == 6
+
+
+def test_news_keep_the_place_and_show_new_pictures_of_an_epoch(tmp_path, look):
+    board = training_page(tmp_path)
+    page = look(tmp_path / "web/index.html")
+    page.wait_for_selector("#pictures img")
+    page.keyboard.press("ArrowLeft")
+    board.pictures(Progress(epoch=3, images=9, total=25), scenes_of())
+    page.evaluate("load()")
+    page.wait_for_function("looks[2].total === 25")
+    assert page.inner_text("#epoch").startswith("epoch 2")
+    page.keyboard.press("End")
+    assert page.inner_text("#epoch") == "epoch 3, picture 25"
+    assert page.locator("#pictures img").first.get_attribute("src").endswith("?25")
+    (tmp_path / "web/data.js").write_text('show({"point": {"epo')  # while it is being written
+    page.on("pageerror", lambda _: None)
+    assert page.evaluate("points.length") == 3
+    board.close()
 
 
 def test_epochs_are_scrubbed_and_curves_drawn(tmp_path, look):

@@ -15,6 +15,7 @@ from models.showcase import Showcase
 from util.loggers.records import (
     alarms,
     continuous,
+    cut_logs,
     make_record,
     panels,
     read_records,
@@ -48,8 +49,27 @@ def test_a_log_is_read_but_for_what_was_cut_short(tmp_path):
     path = tmp_path / "metrics.jsonl"
     assert read_records(path) == []
     lines = [json.dumps(record(total)) for total in (4, 8, 12)]
-    path.write_text("\n".join([*lines, "null", "7", lines[0][:40]]))
+    odd = ["null", "7", '{"total": 5}', '{"total": 5, "epoch": 1, "iters": 5, "losses": null}']
+    path.write_text("\n".join([*lines, *odd, lines[0][:40]]))
     assert [one["total"] for one in read_records(path)] == [4, 8, 12]
+
+
+def test_logs_end_where_the_run_goes_on(tmp_path):
+    """What a killed run had written after its checkpoint at 8, and a torn last line."""
+    log, text = tmp_path / "metrics.jsonl", tmp_path / "loss_log.txt"
+    lines = [json.dumps(record(total)) + "\n" for total in (4, 8, 12)]
+    log.write_text("".join([*lines, lines[0][:40]]))
+    told = [
+        "=== Training Loss ===\n",
+        *(f"(epoch: 1, iters: {i}, time: 1) x\n" for i in (4, 8, 12)),
+    ]
+    text.write_text("".join([*told, "(epo"]))
+    cut_logs(tmp_path, Progress(epoch=1, images=8, total=8))
+    assert log.read_text() == "".join(lines[:2]) and text.read_text() == "".join(told[:3])
+    cut_logs(tmp_path, Progress(epoch=2, images=0, total=8))
+    assert log.read_text() == "".join(lines[:2]) and text.read_text() == "".join(told[:3])
+    cut_logs(tmp_path, Progress())  # a run that begins in an earlier one's folder
+    assert not log.exists() and (tmp_path / "old_metrics.jsonl").read_text() == "".join(lines[:2])
 
 
 def test_a_run_that_went_back_has_one_past():

@@ -17,12 +17,15 @@ def to_pixels(tensor: Tensor) -> np.ndarray:
 def save_png(pixels: np.ndarray, path: Path, aspect_ratio: float = 1.0) -> None:
     """Write uint8 pixels; an aspect ratio stretches the width (> 1) or the height (< 1)."""
     picture = Image.fromarray(pixels)
-    width, height = picture.size
+    size = stretched(*picture.size, aspect_ratio)
+    (picture if size == picture.size else picture.resize(size, Image.BICUBIC)).save(path)
+
+
+def stretched(width: int, height: int, aspect_ratio: float) -> tuple[int, int]:
+    """(width, height) of a picture whose width, or for a ratio below 1 height, is stretched."""
     if aspect_ratio > 1:
-        picture = picture.resize((round(width * aspect_ratio), height), Image.BICUBIC)
-    elif aspect_ratio < 1:
-        picture = picture.resize((width, round(height / aspect_ratio)), Image.BICUBIC)
-    picture.save(path)
+        return round(width * aspect_ratio), height
+    return width, round(height / aspect_ratio)
 
 
 COLORS = (  # of instances, distinct for most colour-blind readers, and light enough for black text

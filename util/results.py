@@ -10,7 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from util.files import write_json
-from util.images import outline_layer, save_png, shown_size, to_pixels
+from util.images import outline_layer, save_png, shown_size, stretched, to_pixels
 from util.pages.results import write_page
 
 if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
@@ -78,18 +78,21 @@ class Results:
                 }
                 if own:
                     outlines[role] = self.save_outlines(f"{name}_{role}", own)
+            tall, wide = real.image.shape[-2:]
+            width, height = stretched(wide, tall, self.opt.aspect_ratio)
+            boxes = boxes_of(*(masks_of(scene, i) for scene in roles.values()))
             self.sections[target, places[i]] = {
                 "name": name,
                 "source": source,
                 "instances": len(real.numbers[i]),
-                "width": real.image.shape[-1],
-                "height": real.image.shape[-2],
+                "width": width,
+                "height": height,
                 "files": files,
                 "small": self.save_small(shown),
                 "masks": masks,
                 "outlines": outlines,
                 "steps": self.save_steps(f"{name}_fake_{target}", translated, i),
-                "boxes": boxes_of(*(masks_of(scene, i) for scene in roles.values())),
+                "boxes": {n: scaled(box, height / tall, width / wide) for n, box in boxes.items()},
             }
 
     def save(self, stem: str, pixels: np.ndarray) -> str:
@@ -178,6 +181,11 @@ def boxes_of(
             (top, height), (left, width) = stretch(both.any(1)), stretch(both.any(0))
             boxes[number] = [top, left, height, width]
     return boxes
+
+
+def scaled(box: Sequence[int], down: float, across: float) -> list[int]:
+    """A box of pixels in a picture that was stretched by these factors."""
+    return [round(x * by) for x, by in zip(box, (down, across, down, across), strict=True)]
 
 
 def stretch(there: np.ndarray) -> tuple[int, int]:

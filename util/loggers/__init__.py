@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from util.distributed import is_main
 from util.loggers.base import Logger, Loggers
 from util.loggers.console import Console
-from util.loggers.records import make_record
+from util.loggers.records import cut_logs, make_record
 from util.loggers.run_card import RunCard
 from util.loggers.tensorboard_board import TensorBoard
 from util.loggers.training_page import TrainingPage
@@ -33,9 +33,10 @@ def create_loggers(
     """
     if not is_main():
         return Loggers([], get_scenes)
+    cut_logs(card.folder, progress)
     loggers: list[Logger] = [Console(card.folder, progress, card.epoch_images, card.epochs)]
     if not opt.no_html:
-        page = TrainingPage(card)
+        page = TrainingPage(card, progress.total)
         loggers.append(Worker(page, card.folder, opt.update_html_freq, drain=PAGE_DRAIN))
     boards = {
         "visdom": lambda: VisdomBoard(server_of(opt), card),
@@ -48,9 +49,9 @@ def create_loggers(
 
 def server_of(opt) -> Server:
     return Server(
-        address=opt.display_server,
+        address=opt.display_server.rstrip("/"),
         port=opt.display_port,
-        env=opt.display_env or opt.name,
+        env=(opt.display_env or opt.name).replace("/", "_"),
         window=opt.display_id,
         ncols=opt.display_ncols,
         start=opt.display_start,

@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from util.loggers.base import Logger
-from util.loggers.records import FILE, Record
+from util.loggers.records import FILE, TEXT, Record
 from util.loggers.run_card import duration
 from util.progress import Progress
 
@@ -40,7 +40,7 @@ class Console(Logger):
             dynamic_ncols=True,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt}, {remaining} left{postfix}",
         )
-        with open(folder / "loss_log.txt", "a", encoding="utf-8") as log:
+        with open(folder / TEXT, "a", encoding="utf-8") as log:
             log.write(f"================ Training Loss ({time.strftime('%c')}) ================\n")
 
     def step(self, progress: Progress) -> None:
@@ -63,7 +63,7 @@ class Console(Logger):
             f"(epoch: {progress.epoch}, iters: {progress.images}, time: {record['time']:.3f}, "
             f"data: {record['data']:.3f}) "
         )
-        self.append("loss_log.txt", head + line)
+        self.append(TEXT, head + line)
         self.append(FILE, json.dumps(record))
         main = {kind: sum(v for n, v in losses.items() if n[0] == kind) for kind in "GD"}
         self.bar.set_postfix({kind: f"{value:.2f}" for kind, value in main.items()}, refresh=False)

@@ -1,6 +1,6 @@
 """Scenes as tiles: sources and translations with the outlines of their instances."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,11 @@ def draw_grid(scenes: "Mapping[str, Scene]", columns: int) -> np.ndarray:
     `columns` tiles make a row, as `--display_ncols` says.
     """
     own = [draw_tiles(scenes[name], not name.startswith("rec")) for name in role_names(scenes)]
-    tiles = [one for sample in zip_longest(*own) for one in sample]
+    return arrange([one for sample in zip_longest(*own) for one in sample], columns)
+
+
+def arrange(tiles: Sequence[np.ndarray | None], columns: int) -> np.ndarray:
+    """Tiles, uint8 [h, w, 3], in rows of so many; None leaves a place empty."""
     height, width = (max(one.shape[axis] for one in tiles if one is not None) for axis in (0, 1))
     rows = -(-len(tiles) // columns)
     gap = 3

@@ -2,12 +2,15 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from util.files import write_text
 from util.progress import Progress
 
 FILE = "metrics.jsonl"
+TEXT = "loss_log.txt"
 POINTS = 2000  # of a curve that is sent whole
 PATIENCE = 3  # records in a row that make an alarm
 
@@ -49,15 +52,52 @@ def read_records(path: Path) -> list[Record]:
     """All whole lines of a `metrics.jsonl`; one that was cut short is left out."""
     if not path.is_file():
         return []
-    records = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [record for line in lines if (record := parsed(line)) is not None]
+
+
+def parsed(line: str) -> Record | None:
+    """A record of a whole line; None for anything else."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(record, dict):
+        return None
+    counted = all(isinstance(record.get(name), int) for name in ("epoch", "iters", "total"))
+    nested = ("losses", "masks", "lr")
+    return record if counted and all(isinstance(record.get(x, {}), dict) for x in nested) else None
+
+
+def cut_logs(folder: Path, progress: Progress) -> None:
+    """Take from a run's logs what came after the state that it goes on from, and a torn last line.
+
+    Those of an earlier run in the folder of one that begins are kept as `old_…`.
+    """
+    for name, is_of_run in ((FILE, is_before), (TEXT, is_text_before)):
+        path = folder / name
+        if not path.is_file():
             continue
-        if isinstance(record, dict) and isinstance(record.get("total"), int):
-            records.append(record)
-    return records
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and is_of_run(line, progress)]
+        if lines and not kept:
+            path.replace(path.with_name(f"old_{name}"))
+        elif kept != lines:
+            write_text(path, "".join(kept))
+
+
+def is_before(line: str, progress: Progress) -> bool:
+    """Whether a line of `metrics.jsonl` is a record of no later than this."""
+    record = parsed(line)
+    return record is not None and record["total"] <= progress.total
+
+
+def is_text_before(line: str, progress: Progress) -> bool:
+    """The same of a line of `loss_log.txt`; headings stay with a run that goes on."""
+    found = re.match(r"\(epoch: (\d+), iters: (\d+),", line)
+    if not found:
+        return progress.total > 0
+    return (int(found[1]), int(found[2])) <= (progress.epoch, progress.images)
 
 
 def continuous(records: Sequence[Record]) -> list[Record]:
@@ -96,7 +136,7 @@ def panels(record: Record) -> Panels:
 
 def alarms(records: Sequence[Record]) -> list[str]:
     """One line for each direction whose masks have collapsed in the last records."""
-    last = records[-PATIENCE:]
+    last = list(records)[-PATIENCE:]
     if len(last) < PATIENCE:
         return []
     found = []

@@ -14,15 +14,20 @@ if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the o
 
 
 class TensorBoard(Board):
-    """Event files; TensorBoard itself joins those of a run that was continued."""
+    """Event files, of curves and in a folder of their own of pictures.
+
+    Curves are written whole whenever it is opened, and hide those that were there: so nothing is
+    missing and nothing is left of what a run went back from. Pictures cannot be written again.
+    """
 
     name = "TensorBoard"
+    trouble = "cannot be written"
     advice = "--logger none is silent"
 
     def __init__(self, card: RunCard, ncols: int):
         self.card = card
         self.ncols = ncols or 6
-        self.writer = None
+        self.writer = self.album = None
 
     def open(self, records: Sequence[Record]) -> None:
         try:
@@ -31,15 +36,15 @@ class TensorBoard(Board):
             raise MissingError(
                 "no TensorBoard, it is not installed (pip install -r requirements-loggers.txt)"
             ) from None
-        total = records[-1]["total"] if records else 0
+        self.close()
         folder = self.card.folder / "tensorboard"
-        earlier = any(folder.glob("events.*")) if folder.is_dir() else False
-        purge = total + 1 if earlier else None  # what a run that went back had written
-        self.writer = SummaryWriter(str(folder), purge_step=purge)
+        total = records[-1]["total"] if records else 0
+        self.writer = SummaryWriter(str(folder), purge_step=0)
+        self.album = SummaryWriter(str(folder / "pictures"), purge_step=total + 1)
         facts = {**self.card.changed, "command": self.card.command}
         lines = [f"    {name}: {value}" for name, value in facts.items()]
         self.writer.add_text("run", "\n".join(lines), total)
-        for record in [] if earlier else records:
+        for record in records:
             self.add(record)
         self.writer.flush()
 
@@ -54,8 +59,10 @@ class TensorBoard(Board):
 
     def pictures(self, progress: Progress, scenes: "Mapping[str, Scene]") -> None:
         grid = draw_grid(scenes, self.ncols)
-        self.writer.add_image("pictures", grid, progress.total, dataformats="HWC")
-        self.writer.flush()
+        self.album.add_image("pictures", grid, progress.total, dataformats="HWC")
+        self.album.flush()
 
     def close(self) -> None:
-        self.writer.close()
+        for writer in (self.writer, self.album):
+            if writer:
+                writer.close()

@@ -15,9 +15,10 @@ import numpy as np
 
 from util.loggers.drawing import draw_grid, role_names
 from util.loggers.records import POINTS, Record, alarms, panels, thinned
-from util.loggers.run_card import RunCard
+from util.loggers.run_card import RunCard, as_typed
 from util.loggers.worker import Board, MissingError
 from util.progress import Progress
+from util.stamp import now
 
 if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
     from data.scene import Scene
@@ -66,7 +67,7 @@ class VisdomBoard(Board):
         self.card = card
         self.name = f"visdom at {server.url}"
         self.advice = "start one with `python -m visdom.server` or --display_start"
-        self.client = None
+        self.client = self.child = None
         self.points = 0  # of the longest curve there
 
     def open(self, records: Sequence[Record]) -> None:
@@ -109,7 +110,8 @@ class VisdomBoard(Board):
         except ConnectionError:
             if not (self.server.start and self.server.local):
                 raise
-        start_server(self.server.port)
+        if self.child is None:
+            self.child = start_server(self.server.port)
         return Client(**options)
 
     def window(self, title: str) -> str:
@@ -145,6 +147,8 @@ class VisdomBoard(Board):
         y = np.array(rows, dtype=float)
         opts = {"title": title, "legend": names, "xlabel": "pictures", **PANEL}
         opts["margintop"], opts["marginleft"] = 40, 50
+        if title.startswith(("instances", "share")):
+            opts["ytickmin"], opts["ytickmax"] = 0, 1.05
         x = np.repeat(np.array(totals, dtype=float)[:, None], len(names), 1)
         self.client.line(Y=y, X=x, win=self.window(title), opts=opts, update=update)
 
@@ -158,13 +162,14 @@ class VisdomBoard(Board):
         for title, some in groups.items():
             grid = draw_grid(some, self.server.ncols or 1)
             told = ", ".join(role_names(some)[: self.server.ncols or 1])
-            opts = {
-                "title": f"epoch {progress.epoch}, picture {progress.total:,}: {told}",
-                "jpgquality": 90,
-                "width": grid.shape[1] + 20,
-                "height": grid.shape[0] + 40,
-            }
-            self.client.image(grid.transpose(2, 0, 1), win=self.window(title), opts=opts)
+            where = f"epoch {progress.epoch}, picture {progress.total:,}"
+            self.show_grid(title, grid, f"{where}: {told}")
+
+    def show_grid(self, window: str, grid: np.ndarray, title: str) -> None:
+        """A picture, uint8 [H, W, 3], in a window of its size."""
+        size = {"width": grid.shape[1] + 20, "height": grid.shape[0] + 40}
+        opts = {"title": title, "jpgquality": 90, **size}
+        self.client.image(grid.transpose(2, 0, 1), win=self.window(window), opts=opts)
 
     def close(self) -> None:
         self.client = None
@@ -173,27 +178,40 @@ class VisdomBoard(Board):
 def card_html(card: RunCard, records: Sequence[Record]) -> str:
     """The run at a glance; a collapse of masks stands on top, in red."""
     lines = [f'<div style="{ALARM_STYLE}">{html.escape(text)}</div>' for text in alarms(records)]
-    facts = {**card.position(records), "folder": str(card.folder)}
+    facts = {**card.position(records), "last report": now(), "folder": str(card.folder)}
     lines += [f"<b>{html.escape(name)}</b> {html.escape(text)}<br>" for name, text in facts.items()]
     lines.append(f"<pre style='white-space:pre-wrap'>{html.escape(card.command)}</pre>")
+    changed = {html.escape(n): html.escape(as_typed(value)) for n, value in card.changed.items()}
     rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td style='padding-left:12px'>{html.escape(str(value))}"
-        "</td></tr>"
-        for name, value in card.changed.items()
+        f"<tr><td>{name}</td><td style='padding-left:12px'>{value}</td></tr>"
+        for name, value in changed.items()
     )
     return f'<div style="{CARD_STYLE}">{"".join(lines)}<table>{rows}</table></div>'
 
 
 def start_server(port: int) -> subprocess.Popen:
     """A visdom server that this machine alone can reach; it stays when the run has ended."""
+    if answers(port):
+        raise MissingError(
+            f"no live dashboard: another program than visdom answers at port {port} "
+            "(--display_port)"
+        )
     words = [*SERVER, "-port", str(port), "-bind_local", "-logging_level", "ERROR"]
     quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     child = subprocess.Popen([sys.executable, *words], start_new_session=True, **quiet)
     deadline = time.monotonic() + START
     while time.monotonic() < deadline and child.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+        if answers(port):
             return child
-        except OSError:
-            time.sleep(0.2)
+        time.sleep(0.2)
+    child.kill()
     raise ConnectionError(f"no visdom server could be started on port {port}")
+
+
+def answers(port: int) -> bool:
+    """Whether anything accepts connections at a port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True

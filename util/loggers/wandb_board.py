@@ -1,9 +1,11 @@
 """Weights & Biases: the same panels as the dashboard."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from util.files import write_text
+from util.files import write_json
 from util.loggers.drawing import draw_grid
 from util.loggers.records import Record, panels
 from util.loggers.run_card import RunCard
@@ -15,7 +17,10 @@ if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the o
 
 
 class WandbBoard(Board):
-    """One W&B run per run of ours: `wandb_id.txt` in its folder lets it be continued."""
+    """One W&B run per run of ours; `wandb.json` in its folder lets it be continued.
+
+    Curves are over the number of pictures, not over W&B's own steps, which must not go back.
+    """
 
     name = "Weights & Biases"
     advice = "WANDB_MODE=offline keeps it on this machine; --logger none is silent"
@@ -34,23 +39,42 @@ class WandbBoard(Board):
                 "no Weights & Biases, it is not installed (pip install -r requirements-loggers.txt)"
             ) from None
         self.module = wandb
-        path = self.card.folder / "wandb_id.txt"
-        known = path.read_text().strip() if path.is_file() else None
+        known = self.known()
         self.run = wandb.init(
             project=self.project,
             name=self.card.name,
             dir=str(self.card.folder),
-            id=known,
+            id=known.get("id"),
             resume="allow",
             config={**self.card.changed, "command": self.card.command},
             settings=wandb.Settings(silent=True),
         )
-        write_text(path, self.run.id)
-        for record in [] if known else records:
-            self.add(record)
+        self.run.define_metric("pictures")
+        self.run.define_metric("*", step_metric="pictures")
+        since = known.get("sent", -1)
+        for record in records:
+            if record["total"] > since:
+                self.add(record)
+        self.remember(max(since, records[-1]["total"] if records else -1))
+
+    @property
+    def notes(self) -> Path:
+        return self.card.folder / "wandb.json"
+
+    def known(self) -> dict:
+        """The W&B run that an earlier start began, and how far it got."""
+        try:
+            found = json.loads(self.notes.read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def remember(self, total: int) -> None:
+        write_json(self.notes, {"id": self.run.id, "sent": total})
 
     def record(self, records: Sequence[Record]) -> None:
         self.add(records[-1])
+        self.remember(records[-1]["total"])
 
     def add(self, record: Record) -> None:
         values = {
@@ -59,11 +83,11 @@ class WandbBoard(Board):
             for name, value in own.items()
             if value is not None
         }
-        self.run.log({**values, "pictures": record["total"]}, step=record["total"])
+        self.run.log({**values, "pictures": record["total"]})
 
     def pictures(self, progress: Progress, scenes: "Mapping[str, Scene]") -> None:
         grid = self.module.Image(draw_grid(scenes, self.ncols))
-        self.run.log({"translations": grid}, step=progress.total)
+        self.run.log({"translations": grid, "pictures": progress.total})
 
     def close(self) -> None:
         self.run.finish()

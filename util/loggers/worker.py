@@ -31,6 +31,7 @@ class Board:
     """
 
     name = "board"
+    trouble = "does not answer"
     advice = ""  # how to have it, or to be rid of the note
 
     def open(self, records: Sequence[Record]) -> None:
@@ -49,7 +50,8 @@ class Board:
 class Worker(Logger):
     """Keeps what a run reports until its board has shown it, in a thread of its own.
 
-    Records are never lost: a board that comes back gets all that stand in `metrics.jsonl`.
+    No record is lost: a board that comes back gets all that stand in `metrics.jsonl`. Of pictures
+    the last ones are kept.
     """
 
     def __init__(self, board: Board, folder: Path, picture_freq: int, retry=RETRY, drain=DRAIN):
@@ -62,7 +64,7 @@ class Worker(Logger):
         self.waiting: deque[tuple[Progress, Mapping]] = deque(maxlen=PICTURES)
         self.news = threading.Condition()
         self.ending = False
-        self.told = False
+        self.told: set[str] = set()
         self.thread = threading.Thread(target=self.work, daemon=True, name=board.name)
         self.thread.start()
 
@@ -94,7 +96,7 @@ class Worker(Logger):
     # ---- the thread
 
     def work(self) -> None:
-        pause = self.retry[0]
+        pause, last = self.retry[0], False
         while True:
             try:
                 self.show_all()
@@ -104,33 +106,56 @@ class Worker(Logger):
                 return
             except Exception as error:  # whatever a board does, the run goes on without it
                 self.tell(
-                    f"{self.board.name} does not answer ({type(error).__name__}); the run and its "
-                    f"logs go on, and what it missed is sent when it does ({self.board.advice})"
+                    f"{self.board.name} {self.board.trouble} ({reason(error)}); the run and its "
+                    f"logs go on, and what it missed is sent later ({self.board.advice})"
                 )
-            with self.news:
-                if self.news.wait_for(lambda: self.ending, timeout=pause):
-                    return
+            if last:
+                return
+            with self.news:  # at the end there is one more attempt
+                last = self.news.wait_for(lambda: self.ending, timeout=pause)
             pause = min(2 * pause, self.retry[1])
 
     def show_all(self) -> None:
         """Open the board and show it everything until the run ends. Raises what the board does."""
         shown = continuous(read_records(self.folder / FILE))
         self.board.open(shown)
+        if self.told:
+            self.tell(f"{self.board.name} has been sent what it missed")
         while True:
             with self.news:
                 self.news.wait_for(lambda: self.records or self.waiting or self.ending)
                 record = self.records.popleft() if self.records else None
-                pictures = self.waiting.popleft() if self.waiting and record is None else None
-            if record is not None and (not shown or record["total"] > shown[-1]["total"]):
-                shown.append(record)
-                self.board.record(shown)
-            if pictures is not None:
+                pictures = self.waiting[0] if self.waiting else None
+            if record is not None:
+                self.show(record, shown)
+            elif pictures is not None:
                 self.board.pictures(*pictures)
-            if record is None and pictures is None:
+                with self.news:  # now that they are shown, unless newer ones took their place
+                    if self.waiting and self.waiting[0] is pictures:
+                        self.waiting.popleft()
+            else:
                 self.board.close()
                 return
 
+    def show(self, record: Record, shown: list[Record]) -> None:
+        """Show a record unless it was read from the file; one of an earlier place cuts the rest."""
+        after = [own for own in shown[-RECORDS:] if own["total"] >= record["total"]]
+        if record in after:
+            return
+        shown[len(shown) - len(after) :] = [record]
+        if after:
+            self.board.open(shown)
+        else:
+            self.board.record(shown)
+
     def tell(self, text: str) -> None:
-        if not self.told:
-            self.told = True
+        """Each thing once, however often it happens."""
+        if text not in self.told:
+            self.told.add(text)
             tqdm.write(f"note: {text}")
+
+
+def reason(error: Exception) -> str:
+    """What went wrong in a few words: the file and why, or the kind of error."""
+    named = isinstance(error, OSError) and error.filename and error.strerror
+    return f"{error.filename}: {error.strerror}" if named else type(error).__name__

@@ -161,7 +161,7 @@ function steps(detail, roles) {
 }
 
 function crop(detail, file, box, text) {
-  const [top, left, height, width] = box, [wide, high] = detail.size, scale = 96 / height;
+  const [top, left, height, width] = box, [wide, high] = detail.size, scale = Math.min(96 / height, 280 / width);
   const image = picture(file, text, scale >= 2);
   image.setAttribute("style", `width:${wide * scale}px;height:${high * scale}px;left:${-left * scale}px;top:${-top * scale}px`);
   return element("div", { class: "crop", style: `width:${Math.round(width * scale)}px` }, image);
@@ -223,11 +223,13 @@ function move(by) {
 
 function go(row) {
   view(row);
+  document.body.style.setProperty("--bar", `${$("controls").offsetHeight}px`);
   row.scrollIntoView({ block: "start" });
 }
 
 function goToAnchor() {
-  const wanted = decodeURIComponent(location.hash.slice(1));
+  let wanted = location.hash.slice(1);
+  try { wanted = decodeURIComponent(wanted); } catch { return; } // an anchor of somebody else's
   const place = shown.findIndex((item) => item.row.id === wanted);
   if (place < 0) return;
   if (page !== Math.floor(place / SIZE)) turn(Math.floor(place / SIZE));

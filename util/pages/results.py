@@ -23,7 +23,11 @@ SMALL = 128  # pixels: smaller pictures are shown with sharp pixels
 ABOUT = ("model", "epoch", "data", "date")  # of the head; the rest is folded away
 ROWS = "<!-- rows -->"
 # Rows are not laid out until the script has chosen those of the first page.
-LOADING = 'document.documentElement.classList.add("loading")'
+LOADING = """
+const root = document.documentElement;
+root.classList.add("loading");
+addEventListener("error", () => root.classList.remove("loading"));
+"""
 
 Values = Mapping[str, Mapping[str, object]]  # a picture's scores, by its name
 

@@ -3,15 +3,18 @@
 const WIDTH = 360, HEIGHT = 190, EDGE = { left: 46, right: 8, top: 8, bottom: 22 };
 const COLORS = ["light-dark(#0b66c3, #6db3ff)", "light-dark(#c2570c, #ffa45c)", "light-dark(#1a7f4b, #5fd39a)", "light-dark(#8a3ffc, #c6a2ff)"];
 const RELOAD = 30000; // milliseconds
-let points = [], looks = [], notes = {}, chosen = -1, playing = 0;
+const SHARES = /^(instances|share)/; // panels whose values lie between 0 and 1
+let points = [], looks = [], notes = {}, chosen = -1, playing = 0, loaded = "";
+let coming = { points: [], looks: [], notes: {}, ended: false };
 
 function show(news) {
-  if (news.point) points.push(news.point);
+  if (news.point) coming.points.push(news.point);
   if (news.look) {
-    const same = looks.findIndex((look) => look.epoch === news.look.epoch);
-    if (same < 0) looks.push(news.look); else looks[same] = news.look;
+    const same = coming.looks.findIndex((look) => look.epoch === news.look.epoch);
+    if (same < 0) coming.looks.push(news.look); else coming.looks[same] = news.look;
   }
-  if (news.notes) notes = news.notes;
+  if (news.notes) coming.notes = news.notes;
+  if (news.ended !== undefined) coming.ended = news.ended;
 }
 
 function element(name, attributes = {}, ...children) {
@@ -41,7 +44,8 @@ function drawPictures() {
   }
   look.rows.forEach((block, b) => block.samples.forEach((sample, s) => sample.files.forEach((file, f) => {
     const image = document.getElementById(`look-${b}-${s}-${f}`);
-    if (image.getAttribute("src") !== file) image.src = file;
+    const version = `${file}?${look.total}`; // an epoch's files are written again
+    if (image.getAttribute("src") !== version) image.src = version;
     image.alt = `${sample.name}: ${block.header[f]}, epoch ${look.epoch}`;
   })));
 }
@@ -110,13 +114,16 @@ function panel(title, share, logarithmic) {
   const own = points.filter((point) => point.panels[title]);
   const names = [...new Set(own.flatMap((point) => Object.keys(point.panels[title])))];
   const totals = own.map((point) => point.total);
-  const curves = names.map((name) => smooth(own.map((point) => point.panels[title][name] ?? null), share));
+  const noisy = title.includes("loss"); // all else is drawn as it is
+  const values = names.map((name) => own.map((point) => point.panels[title][name] ?? null));
+  const curves = noisy ? values.map((some) => smooth(some, share)) : values;
   const scale = (value) => (logarithmic ? Math.log10(value) : value);
   const drawn = curves.flat().filter((value) => value !== null && (!logarithmic || value > 0)).map(scale);
   const legend = element("div", { class: "legend" });
   const svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}, by pictures` });
   let [low, high] = drawn.length ? [Math.min(...drawn), Math.max(...drawn)] : [0, 1];
   if (!logarithmic && low > 0 && low < high / 2) low = 0;
+  if (SHARES.test(title) && !logarithmic) [low, high] = [0, Math.max(high, 1)];
   if (high === low) high = low + (Math.abs(low) || 1);
   const first = totals[0], last = totals[totals.length - 1] === first ? first + 1 : totals[totals.length - 1];
   const x = (total) => EDGE.left + (total - first) / (last - first) * (WIDTH - EDGE.left - EDGE.right);
@@ -140,7 +147,7 @@ function panel(title, share, logarithmic) {
   });
   const tell = (k) => legend.replaceChildren(...names.map((name, i) => {
     const mark = element("i", { style: `background:${COLORS[i % COLORS.length]}` });
-    return element("span", {}, mark, `${name} ${short(curves[i][k])}`);
+    return element("span", {}, mark, `${name} ${short(values[i][k])}`);
   }), ...(k === totals.length - 1 ? [] : [element("span", { class: "soft" }, `at ${short(totals[k])}`)]));
   const hair = element("line", { class: "hair", y1: EDGE.top, y2: HEIGHT - EDGE.bottom, visibility: "hidden" });
   svg.append(hair);
@@ -170,10 +177,19 @@ function draw() { drawNotes(); drawPictures(); drawCurves(); }
 
 function load() {
   const script = element("script", { src: `data.js?${Date.now()}` });
-  const earlier = [points, looks, notes];
-  [points, looks, notes] = [[], [], {}];
-  script.onload = () => { script.remove(); draw(); };
-  script.onerror = () => { script.remove(); [points, looks, notes] = earlier; draw(); };
+  coming = { points: [], looks: [], notes: {}, ended: false };
+  script.onload = () => {
+    script.remove();
+    const told = JSON.stringify([coming.points.length, coming.looks, coming.notes]);
+    const whole = coming.points.length || coming.looks.length || !loaded; // not read while it was written
+    if (whole && told !== loaded) {
+      ({ points, looks, notes } = coming);
+      loaded = told;
+      draw();
+    }
+    if (coming.ended) clearInterval(reloading);
+  };
+  script.onerror = () => script.remove();
   document.head.append(script);
 }
 
@@ -188,5 +204,5 @@ document.addEventListener("keydown", (event) => {
   if (event.key in moves) { choose(moves[event.key]); event.preventDefault(); }
   if (event.key === " " && !event.target.matches("button")) { play(); event.preventDefault(); }
 });
+const reloading = setInterval(load, RELOAD);
 load();
-setInterval(load, RELOAD);
