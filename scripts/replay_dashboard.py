@@ -24,11 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from options.logger_options import server_problems
 from util.command_line import OneLineParser
 from util.errors import UserError, command
+from util.loggers import server_of
 from util.loggers.drawing import arrange
 from util.loggers.records import FILE, continuous, read_records
 from util.loggers.run_card import RunCard
 from util.loggers.training_page import DATA, looks_of
-from util.loggers.visdom_board import Server, VisdomBoard
+from util.loggers.visdom_board import PICTURES, VisdomBoard
 from util.loggers.worker import MissingError, reason
 
 PAUSE = 2.0  # seconds between looks at the log
@@ -60,9 +61,10 @@ def show(board: VisdomBoard, records: list[dict], run: Path) -> None:
     """All curves, and the newest pictures."""
     board.open(records)
     if looks := looks_of(run / "web" / DATA):
-        rows = rows_of(run / "web", looks[-1])
+        tiles = tiles_of(run / "web", looks[-1])
         title = f"epoch {looks[-1]['epoch']}, picture {looks[-1]['total']:,}"
-        board.show_grid("pictures", arrange([tile for row in rows for tile in row], 6), title)
+        if any(tile is not None for tile in tiles):
+            board.show_grid(PICTURES, arrange(tiles, board.server.ncols), title)
 
 
 def follow(board: VisdomBoard, records: list[dict], run: Path) -> None:
@@ -76,22 +78,23 @@ def follow(board: VisdomBoard, records: list[dict], run: Path) -> None:
                 records = newer
 
 
-def rows_of(web: Path, look: dict) -> list[list[np.ndarray | None]]:
-    """Rows of tiles, both directions of a sample in one."""
+def tiles_of(web: Path, look: dict) -> list[np.ndarray | None]:
+    """The tiles of a set of pictures, both directions of a sample one after the other."""
     return [
-        [
-            tile_of(web, file)
-            for sample in samples
-            for file in (sample["files"] if sample else (None,) * 3)
-        ]
+        tile_of(web, file)
         for samples in zip_longest(*(block["samples"] for block in look["rows"]))
+        for sample in samples
+        for file in (sample["files"] if sample else (None,) * 3)
     ]
 
 
 def tile_of(web: Path, file: str | None) -> np.ndarray | None:
-    """A tile of the page, None if it is not there; nothing outside its folder is read."""
+    """A tile of the page, None if it cannot be read; nothing outside its folder is."""
     path = web / "images" / PurePosixPath(unquote(file or "")).name
-    return np.asarray(Image.open(path).convert("RGB")) if path.is_file() else None
+    try:
+        return np.asarray(Image.open(path).convert("RGB"))
+    except OSError:
+        return None
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -104,30 +107,25 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--display_server", default="http://localhost")
     add("--display_port", type=int, default=8097)
     add("--display_env", help="default: the run's name")
-    add("--display_id", type=int, default=1, help="number of the windows")
+    add("--display_id", type=int, default=1, help="what the windows' names begin with")
+    add("--display_ncols", type=int, default=6, help="tiles in a row of pictures")
     add("--display_start", action="store_true", help="start a server here if none answers")
     args = parser.parse_args(argv)
     if problem := next(server_problems(args), None):
         raise UserError(problem)
+    for flag in ("display_id", "display_ncols"):
+        if getattr(args, flag) < 1:
+            raise UserError(f"--{flag} {getattr(args, flag)}: at least 1")
+    args.name = args.run.resolve().name
     return args
-
-
-def server_of(args: argparse.Namespace) -> Server:
-    return Server(
-        address=args.display_server,
-        port=args.display_port,
-        env=args.display_env or args.run.resolve().name,
-        window=args.display_id,
-        start=args.display_start,
-    )
 
 
 def card_of(folder: Path, records: list[dict]) -> RunCard:
     """What is known of a run besides its log."""
     path = folder / "options.json"
     try:
-        options = json.loads(path.read_text()) if path.is_file() else {}
-    except ValueError:
+        options = dict(json.loads(path.read_text())) if path.is_file() else {}
+    except (ValueError, TypeError):
         raise UserError(f"{path} is not whole: without it the card is shorter") from None
     epochs = options.get("niter", 0) + options.get("niter_decay", 0) or records[-1]["epoch"]
     firsts = [r["iters"] for r in records if r["epoch"] == 1]

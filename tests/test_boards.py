@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 from PIL import Image
-from test_pages import scenes_of
 from test_records import record
+from test_training_page import scenes_of
 
 import train
 from conftest import one_line_error, train_options

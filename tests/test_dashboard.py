@@ -9,8 +9,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from test_pages import scenes_of
 from test_records import record
+from test_training_page import scenes_of
 
 import train
 from conftest import one_line_error
@@ -188,7 +188,12 @@ def test_a_finished_run_is_replayed(run, server, tmp_path, capsys):
     assert server.curve("G_A", GENERATORS)[0] == [2, 4, 6, 8, 10, 12]
     assert "6 reports in environment run" in capsys.readouterr().out
     assert server.window("pictures")["title"] == "epoch 2, picture 12"
-    for wrong in ("--display_port 99999", "--display_id -3", "--display_server ftp://x"):
+    for wrong in (
+        "--display_port 99999",
+        "--display_id -3",
+        "--display_ncols 0",
+        "--display_server ftp://x",
+    ):
         with pytest.raises(SystemExit) as stop:
             replay_dashboard.main(f"checkpoints/run {wrong}".split())
         assert stop.value.code == 2

@@ -1,7 +1,6 @@
 """Logs, and the thread between a run and its boards; nothing of it can stop or slow a run."""
 
 import json
-import shutil
 import threading
 import time
 
@@ -9,13 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from conftest import random_scene
-from util.errors import UserError, did_you_mean
+from util.errors import did_you_mean
 from util.images import save_png, to_pixels
-from util.loggers.base import Logger, Loggers
-from util.loggers.console import Console
 from util.loggers.records import make_record
-from util.loggers.run_card import RunCard, duration
+from util.loggers.run_card import RunCard
 from util.loggers.training_page import TrainingPage
 from util.loggers.worker import Board, MissingError, Worker
 from util.progress import Progress
@@ -65,6 +61,13 @@ class Remembering(Board):
             assert self.changed.wait_for(lambda: what in self.seen, 30), self.seen
 
 
+def until_told(worker: Worker) -> None:
+    """Wait until the failure of its board has been noted."""
+    deadline = time.monotonic() + 30
+    while not worker.told and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 class Run:
     """A run with one board: reports go into the log first, as in a training."""
 
@@ -110,9 +113,7 @@ def test_a_board_that_comes_back_gets_all_it_missed_and_one_note_is_printed(tmp_
     board.fail = True
     for total in (4, 8, 12):
         run.report(total)
-    deadline = time.monotonic() + 30
-    while not run.worker.told and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until_told(run.worker)
     board.fail = False
     board.wait_for(["open", 4, 8, 12])
     run.report(16)
@@ -131,9 +132,7 @@ def test_a_board_that_comes_back_at_the_end_gets_all_it_missed(tmp_path):
     board.wait_for(["open"])
     board.fail = True
     run.report(4)
-    deadline = time.monotonic() + 30
-    while not run.worker.told and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until_told(run.worker)
     run.report(8)
     run.pictures(8)
     board.fail = False
@@ -146,9 +145,7 @@ def test_pictures_that_could_not_be_shown_are_shown_later(tmp_path):
     board.wait_for(["open"])
     board.fail = True
     run.pictures(4)
-    deadline = time.monotonic() + 30
-    while not run.worker.told and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until_told(run.worker)
     board.fail = False
     board.wait_for("pictures 4")
     run.worker.close()
@@ -166,13 +163,24 @@ def test_a_run_that_goes_back_is_drawn_anew(tmp_path):
     assert ["open", 4, 8] in board.seen and board.seen[-2:] == [12, "close"]
 
 
+def test_records_that_were_dropped_are_shown_from_the_log(tmp_path, monkeypatch):
+    """A board so slow that more wait than are kept."""
+    monkeypatch.setattr("util.loggers.worker.RECORDS", 5)
+    board = Remembering()
+    board.gate.clear()
+    run = Run(tmp_path, board)
+    for total in range(1, 21):
+        run.report(total)
+    board.gate.set()
+    run.worker.close()
+    assert board.seen[-2] == ["open", *range(1, 21)] and board.seen[-1] == "close"
+
+
 def test_a_board_of_files_names_the_file(tmp_path, capsys):
     """A file stands where the page's folder should."""
     (tmp_path / "web").touch()
     worker = Worker(TrainingPage(RunCard("r", tmp_path, 4, 1)), tmp_path, 1, retry=(0.01, 0.05))
-    deadline = time.monotonic() + 30
-    while not worker.told and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until_told(worker)
     worker.close()
     said = capsys.readouterr().out
     assert said.count("the training page cannot be written") == 1 and f"{tmp_path}/web" in said
@@ -211,91 +219,6 @@ def test_the_end_of_a_short_run_is_still_shown(tmp_path):
         run.pictures(4)
         run.worker.close()
         assert "pictures 4" in board.seen and board.seen[-1] == "close"
-
-
-# ---- the console
-
-
-def test_console_writes_official_lines_and_json(tmp_path, capsys):
-    progress = Progress()
-    console = Console(tmp_path, progress, epoch_images=100, epochs=2)
-    with Loggers([console], dict) as loggers:
-        for _ in range(12):
-            progress.advance(2)
-            loggers.step(progress)
-        loggers.report(progress, make_record(progress, LOSSES | {"cyc_A": float("nan")}, FACTS))
-    log = (tmp_path / "loss_log.txt").read_text().splitlines()
-    assert (
-        log[1] == "(epoch: 1, iters: 24, time: 0.100, data: 0.000) D_A: 0.250 G_A: 0.310 cyc_A: nan"
-    )
-    record = json.loads((tmp_path / "metrics.jsonl").read_text())
-    assert record["losses"] == {"D_A": 0.25, "G_A": 0.31, "cyc_A": None} and record["total"] == 24
-    out = capsys.readouterr().out
-    assert "left" in out and "12%" in out  # an estimate once, and how far the run is
-
-
-class Wanting(Logger):
-    picture_freq = 4
-
-    def __init__(self):
-        self.got = []
-
-    def pictures(self, progress, scenes):
-        self.got.append(scenes)
-
-
-def test_scenes_are_made_only_when_a_logger_wants_them():
-    made = []
-    loggers = Loggers(
-        [logger := Wanting()], lambda: made.append(1) or {"real_A": random_scene([1])}
-    )
-    progress = Progress()
-    for _ in range(5):
-        progress.advance(2)
-        loggers.pictures(progress)
-    assert len(made) == len(logger.got) == 2
-    loggers.pictures(progress, last=True)
-    assert len(made) == 3
-
-
-def test_a_log_that_cannot_be_written_is_told_once(tmp_path, capsys):
-    (folder := tmp_path / "run").mkdir()
-    loggers = Loggers([Console(folder, Progress(), 100, 2)], dict)
-    shutil.rmtree(folder)
-    for _ in range(3):
-        loggers.report(Progress(total=1, step=1), record_at(1))
-    assert capsys.readouterr().out.count("note: logs: ") == 1
-
-
-def test_pictures_that_cannot_be_read_are_told_once_and_do_not_end_a_run(capsys):
-    class Wanting(Logger):
-        picture_freq = 1
-
-        def pictures(self, progress, scenes):
-            raise AssertionError("there are none")
-
-    def read():
-        raise UserError("val/a.png cannot be read")
-
-    loggers = Loggers([Wanting()], read)
-    for total in (1, 2):
-        loggers.pictures(Progress(total=total, step=1))
-    told = "note: pictures to show: val/a.png cannot be read; the run goes on"
-    assert capsys.readouterr().out.count(told) == 1
-
-
-def test_a_card_says_how_far_a_run_is(tmp_path):
-    card = RunCard("r", tmp_path, epoch_images=100, epochs=4)
-    assert card.position([]) == {"epoch": "1 of 4"}
-    record = make_record(
-        Progress(epoch=3, images=50, total=250), LOSSES, FACTS | {"images_per_s": 1.0}
-    )
-    assert card.position([record]) == {
-        "epoch": "3 of 4",
-        "pictures": "250 of 400 per domain",
-        "time left": "2 min",
-    }
-    assert [duration(s) for s in (45, 600, 7200)] == ["45 s", "10 min", "2.0 h"]
 
 
 # ---- pictures and pages

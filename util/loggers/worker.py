@@ -64,6 +64,7 @@ class Worker(Logger):
         self.waiting: deque[tuple[Progress, Mapping]] = deque(maxlen=PICTURES)
         self.news = threading.Condition()
         self.ending = False
+        self.overflowed = False  # records were dropped that stand in the log alone
         self.told: set[str] = set()
         self.thread = threading.Thread(target=self.work, daemon=True, name=board.name)
         self.thread.start()
@@ -75,6 +76,7 @@ class Worker(Logger):
         return self.freq if self.thread.is_alive() else 0
 
     def report(self, progress: Progress, record: Record) -> None:
+        self.overflowed |= len(self.records) == RECORDS
         self.put(self.records, record)
 
     def pictures(self, progress: Progress, scenes: "Mapping[str, Scene]") -> None:
@@ -139,6 +141,10 @@ class Worker(Logger):
 
     def show(self, record: Record, shown: list[Record]) -> None:
         """Show a record unless it was read from the file; one of an earlier place cuts the rest."""
+        if self.overflowed:
+            self.overflowed = False
+            shown[:] = continuous(read_records(self.folder / FILE))
+            self.board.open(shown)
         after = [own for own in shown[-RECORDS:] if own["total"] >= record["total"]]
         if record in after:
             return
