@@ -13,12 +13,15 @@ from models.showcase import Showcase
 from options.base_options import run_folder
 from options.train_options import TrainOptions
 from util.checkpoint import Checkpoints
-from util.device import memory_facts, prepare_device
-from util.distributed import connected, quiet_unless_main, rank, world_size
+from util.device import prepare_device
+from util.distributed import connected, is_main, quiet_unless_main, rank, world_size
 from util.errors import command
-from util.loggers import RunCard, create_loggers, make_record
+from util.interruption import Interruption
+from util.loggers import RunCard, create_loggers
 from util.memory import enough_memory
-from util.progress import Progress, StepTimer
+from util.progress import Progress
+from util.stamp import note_start
+from util.trainer import Trainer
 
 LESS_MEMORY = (
     "lower --batch_size, --ins_per or --crop_size, raise --accumulate, or add "
@@ -37,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
         torch.manual_seed(opt.seed)
         model = create_model(opt, device)
         torch.manual_seed(opt.seed + rank())  # the same weights in every process, other dropout
-        checkpoints = Checkpoints(run_folder(opt))
+        checkpoints = Checkpoints(run_folder(opt), opt.keep_last)
         progress = Progress(epoch=opt.epoch_count)
         print(model.setup(checkpoints, progress))
         epochs = opt.niter + opt.niter_decay
@@ -46,59 +49,24 @@ def main(argv: list[str] | None = None) -> None:
         if opt.dry_run:
             print(f"read all files: {dataset.check()}\ndry run: no step taken, nothing written")
             return
-        if opt.continue_train:  # write a whole state again, should a save have been cut short
-            checkpoints.save(model, progress, "latest")
-        elif earlier := checkpoints.set_aside():
-            print(earlier)
+        checkpoints.begin(model, progress)
         if progress.epoch > epochs:
+            checkpoints.finish()
             print(f"nothing left to do: the run has had its {epochs} epochs, raise --niter")
             return
 
-        options.save(opt)
+        if is_main():
+            options.save(opt)
+            note_start(run_folder(opt), device, progress.total)
         showcase = Showcase(opt, dataset, model)
         card = RunCard(opt.name, run_folder(opt), len(loader), epochs, options.changed(opt))
-        with create_loggers(opt, card, progress, showcase.scenes) as loggers:
-            train(opt, loader, model, checkpoints, progress, loggers)
+        with (
+            create_loggers(opt, card, progress, showcase.scenes) as loggers,
+            checkpoints,
+            Interruption() as interruption,
+        ):
+            Trainer(opt, loader, model, checkpoints, progress, loggers, interruption).train()
     print(f"done: {epochs} epochs, saved in {run_folder(opt)}")
-
-
-def train(opt, loader, model, checkpoints: Checkpoints, progress: Progress, loggers) -> None:
-    """All epochs that are left, with what is to be logged, shown and saved on the way."""
-    timer = StepTimer()
-    epochs = opt.niter + opt.niter_decay
-    while progress.epoch <= epochs:
-        for batch in loader.epoch(progress.epoch, skip=progress.images):
-            timer.data_ready()
-            model.set_input(batch)
-            model.optimize_parameters()
-            progress.advance(loader.batch_after(progress.images))
-            timer.step_done(progress.step)
-
-            loggers.step(progress)
-            if progress.due(opt.print_freq):
-                report(loggers, progress, model, timer)
-            loggers.pictures(progress)
-            if progress.due(opt.save_latest_freq):
-                label = f"iter_{progress.total}" if opt.save_by_iter else "latest"
-                checkpoints.save(model, progress, label)
-            timer.forget()
-
-        finished, last = progress.epoch, progress.epoch == epochs
-        if last:
-            if model.losses and not progress.due(opt.print_freq):
-                report(loggers, progress, model, timer)
-            loggers.pictures(progress, last=True)
-        progress.end_epoch()
-        model.update_learning_rate()
-        if last or finished % opt.save_epoch_freq == 0:
-            checkpoints.save(model, progress, "latest", str(finished))
-
-
-def report(loggers, progress: Progress, model, timer: StepTimer) -> None:
-    """Hand losses, speed, memory, learning rates and the model's own facts to the loggers."""
-    facts = timer.read() | memory_facts(model.device) | {"lr": model.learning_rates()}
-    facts |= model.get_current_facts()
-    loggers.report(progress, make_record(progress, model.get_current_losses(), facts))
 
 
 def plan(opt, model, epoch_images: int, epochs: int) -> str:

@@ -44,6 +44,10 @@ class BaseDataset(Dataset, ABC):
     def __getitem__(self, draw: Draw) -> dict[str, Scene]:
         """One scene per domain, each a batch of one."""
 
+    def sources_of(self, draw: Draw) -> list[str]:
+        """What a sample is read from, in words, to name it when reading it goes wrong."""
+        return [f"sample {draw.index}"]
+
     @abstractmethod
     def domain(self, letter: str) -> list[Scene]:
         """A sequence of one domain's scenes in order, for translation."""

@@ -1,17 +1,28 @@
 """Batches in an order that depends on nothing but the seed and the epoch."""
 
+import atexit
 import math
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
+from functools import partial
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler, get_worker_info
 
 from data.base_dataset import BaseDataset, Draw, generator_for
+from data.pictures import UnreadableError
 from data.scene import Scene
 from util.distributed import rank, world_size
 from util.errors import UserError
 
+PAUSES = (0.5, 10.0)  # seconds between attempts at a file, doubling from first to last
 WAITING = 64  # pictures that are kept until others of their size come
 
 
@@ -54,6 +65,7 @@ class SceneLoader:
     """Iterates over the batches of an epoch: one Scene per domain."""
 
     def __init__(self, dataset: BaseDataset, opt):
+        self.dataset = dataset
         self.sampler = EpochSampler(len(dataset), opt.batch_size, opt.seed, not opt.serial_batches)
         self.pictures = self.sampler.stop
         if self.pictures == 0:
@@ -61,13 +73,15 @@ class SceneLoader:
                 f"{opt.dataroot} has fewer pictures ({len(dataset)}) than there are processes "
                 f"({world_size()}): start {len(dataset)} at most"
             )
+        self.reading = Reading(opt.num_threads)
         self.loader = DataLoader(
-            Guarded(dataset),
+            Guarded(dataset, opt.data_patience, self.reading),
             batch_sampler=self.sampler,
             collate_fn=collate,
             num_workers=opt.num_threads,
             persistent_workers=opt.num_threads > 0,
             pin_memory=bool(opt.gpu_ids),
+            worker_init_fn=partial(leave_signals_to_the_run, self.reading),
             generator=torch.Generator(),  # so that the loader draws nothing from the global one
         )
 
@@ -77,7 +91,7 @@ class SceneLoader:
 
     def first(self) -> dict[str, Scene]:
         """The epoch's first sample, to see its sizes."""
-        return self.loader.dataset.dataset[Draw(1, 0, 0)]
+        return self.dataset[Draw(1, 0, 0)]
 
     def batch_after(self, done: int) -> int:
         """Pictures in the batch that follows `done` others of an epoch, in all processes."""
@@ -86,10 +100,26 @@ class SceneLoader:
     def epoch(self, number: int, skip: int = 0) -> Iterator[dict[str, Scene]]:
         """This process's batches of epoch `number`, without the first `skip` pictures."""
         self.sampler.epoch, self.sampler.skip = number, skip
-        for batch in self.loader:
+        batches = iter(self.loader)
+        while (batch := self.next_of(batches)) is not None:
             if isinstance(batch, UserError):
                 raise batch
             yield batch.open() if isinstance(batch, Parcel) else batch
+
+    def next_of(self, batches: Iterator):
+        """The next batch, None at the end. Raises UserError if a loader process is lost."""
+        try:
+            return next(batches, None)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            draws = self.reading.of_processes(str(error))
+            places = [place for draw in draws for place in self.dataset.sources_of(draw)]
+            names = " and ".join(places) or "a picture"
+            raise UserError(
+                f"a loader process was killed while it read {names} (too little memory? a broken "
+                "disk?): try --num_threads 0; --continue_train goes on from the last checkpoint"
+            ) from None
 
 
 def batches_of_one_size(
@@ -116,19 +146,67 @@ def batches_of_one_size(
 
 
 class Guarded(torch.utils.data.Dataset):
-    """A dataset whose UserErrors are returned: raised in a worker they would be a traceback."""
+    """A dataset that waits for files which are gone for a while, as those of a network disk may be.
 
-    def __init__(self, dataset: BaseDataset):
+    UserErrors are returned: raised in a worker they would be a traceback.
+    """
+
+    def __init__(self, dataset: BaseDataset, patience: float, reading: "Reading"):
         self.dataset = dataset
+        self.patience = patience
+        self.reading = reading
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, draw: Draw) -> dict[str, Scene] | UserError:
-        try:
-            return self.dataset[draw]
-        except UserError as error:
-            return error
+        self.reading.note(draw)
+        end, pause = time.monotonic() + self.patience, PAUSES[0]
+        while True:
+            try:
+                return self.dataset[draw]
+            except UnreadableError as error:
+                if not error.gone or time.monotonic() + pause > end:
+                    return error
+                print(f"warning: {error.path}: {error.reason}; waiting for it", file=sys.stderr)
+            except UserError as error:
+                return error
+            time.sleep(pause)
+            pause = min(2 * pause, PAUSES[1])
+
+
+class Reading:
+    """What each loader process is reading, and whether the run is at its end: in shared memory."""
+
+    FIELDS = 4  # process, epoch, place, index
+
+    def __init__(self, processes: int):
+        self.shared = multiprocessing.RawArray("q", self.FIELDS * processes)
+        self.ends = multiprocessing.RawValue("b", 0)
+        atexit.register(self.end_run)  # comes before multiprocessing ends its processes
+
+    def end_run(self) -> None:
+        self.ends.value = 1
+
+    def run_ends(self) -> bool:
+        return bool(self.ends.value)
+
+    def note(self, draw: Draw) -> None:
+        if worker := get_worker_info():
+            start = self.FIELDS * worker.id
+            self.shared[start : start + self.FIELDS] = [os.getpid(), *astuple(draw)]
+
+    def of_processes(self, text: str) -> list[Draw]:
+        """The draws of those processes whose numbers stand in the text."""
+        numbers = set(map(int, re.findall(r"\d+", text)))
+        rows = [self.shared[i : i + self.FIELDS] for i in range(0, len(self.shared), self.FIELDS)]
+        return [Draw(*row[1:]) for row in rows if row[0] in numbers]
+
+
+def leave_signals_to_the_run(reading: Reading, _) -> None:
+    """In a loader process: a terminal's or a cluster's signals are for the run, which ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if reading.run_ends() else None)
 
 
 class Parcel:

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,11 @@ BROKEN = (  # all that Pillow raises for broken files
 
 
 class UnreadableError(UserError):
-    """A file that is no picture, or a broken one."""
+    """A file that is no picture, a broken one, or one that is gone, for the moment perhaps."""
 
-    def __init__(self, path: Path, reason: str):
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
+    def __init__(self, path: Path, reason: str, gone: bool = False):
+        super().__init__(path, reason, gone)
+        self.path, self.reason, self.gone = path, reason, gone
 
     def __str__(self) -> str:
         return f"{self.path} cannot be read ({self.reason}): replace or remove it"
@@ -67,7 +68,12 @@ def picture_size(path: Path) -> tuple[int, int]:
 def open_picture(path: Path) -> Image.Image:
     """The picture with its header read, its pixels not yet."""
     try:
-        return Image.open(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return Image.open(path)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        most = Image.MAX_IMAGE_PIXELS // 10**6
+        raise UnreadableError(path, f"more than {most} million pixels; make it smaller") from None
     except BROKEN as error:
         raise unreadable(path, error) from None
 
@@ -85,7 +91,8 @@ def unreadable(path: Path, error: Exception) -> UnreadableError:
     reason = getattr(error, "strerror", None) or str(error).rstrip(".")
     if "cannot identify" in reason:
         reason = "not a picture"
-    return UnreadableError(path, reason)
+    gone = isinstance(error, OSError) and error.errno is not None  # told by the system, not Pillow
+    return UnreadableError(path, reason, gone)
 
 
 def read_image(path: Path, channels: int) -> np.ndarray:

@@ -66,6 +66,10 @@ class SceneCache:
         start, stop = self.arrays["names"][index : index + 2]
         return os.fsdecode(self.bytes[start:stop].tobytes())
 
+    def place(self, index: int) -> str:
+        """Where a picture comes from."""
+        return f"{self.name(index)} in {self.path}"
+
     def read(self, index: int, generator: torch.Generator) -> Picture:
         """A picture and its masks, under one geometry."""
         name, start = self.name(index), int(self.arrays["starts"][index])

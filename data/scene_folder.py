@@ -89,6 +89,10 @@ class SceneFolder:
     def __len__(self) -> int:
         return len(self.files)
 
+    def place(self, index: int) -> str:
+        """Where a picture comes from."""
+        return str(self.files[index].image)
+
     def load(self, index: int) -> Picture:
         """A picture and its masks at the size of their files."""
         files = self.files[index]

@@ -87,13 +87,22 @@ class UnalignedDataset(BaseDataset):
 
     def __getitem__(self, draw: Draw) -> dict[str, Scene]:
         generator = draw.generator(self.seed)
+        chosen = self.choose_pair(draw, generator)
+        return {
+            domain: self.read(source, chosen[domain], generator)
+            for domain, source in self.sources.items()
+        }
+
+    def choose_pair(self, draw: Draw, generator: torch.Generator) -> dict[str, int]:
+        """The picture of each domain: A's by the draw, B's any, or the same with serial batches."""
         size = len(self.sources["B"])
         partner = int(torch.randint(size, (), generator=generator))
         chosen = {"A": draw.index, "B": draw.index if self.opt.serial_batches else partner}
-        return {
-            domain: self.read(source, chosen[domain] % len(source), generator)
-            for domain, source in self.sources.items()
-        }
+        return {domain: i % len(self.sources[domain]) for domain, i in chosen.items()}
+
+    def sources_of(self, draw: Draw) -> list[str]:
+        chosen = self.choose_pair(draw, draw.generator(self.seed))
+        return [self.sources[domain].place(index) for domain, index in chosen.items()]
 
     def read(
         self, source: SceneFolder | SceneCache, index: int, generator: torch.Generator

@@ -11,6 +11,7 @@ from torch.optim import Adam, Optimizer
 
 from data.scene import Scene
 from models.execution import Execution, TotalLoss, across_processes, keeping_gradients
+from models.guard import Guard, Moment
 from models.persistence import Persistent
 from models.schedules import build_schedule
 from models.sequential import Stage
@@ -56,6 +57,7 @@ class BaseModel(Persistent, ABC):
         self.losses: dict[str, Tensor] = {}
         self.fake: dict[str, Scene] = {}
         self.stages: dict[str, list[Stage]] = {}
+        self.guard = Guard(device)
         self.objective = torch.zeros(2, device=device)  # sum and count of the generators' loss
 
     @abstractmethod
@@ -136,12 +138,15 @@ class BaseModel(Persistent, ABC):
 
     # ---- what a step uses
 
-    def minimize(self, kind: str, parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    def minimize(
+        self, kind: str, parts: Iterable[dict[str, Tensor]], moment: Moment | None = None
+    ) -> dict[str, Tensor]:
         """One step of optimiser `kind` on the sum of all losses, which it returns.
 
         `parts` gives the losses of `--accumulate` parts of the batch: each is asked for after the
         backward pass of the one before, which releases its activations. Networks without a gradient
-        stay as they are, their moments too.
+        stay as they are, their moments too; all do if the loss or a gradient is not finite.
+        moment says how the update could be made again.
         """
         optimizer, scaler = self.optimizers[kind], self.scalers[kind]
         optimizer.zero_grad(set_to_none=True)
@@ -153,6 +158,7 @@ class BaseModel(Persistent, ABC):
                     scaler.scale(total(own)).backward()
             for name, value in terms.items():
                 losses[name] = losses.get(name, 0) + value.detach()
+        self.guard.check(moment, losses, optimizer, scaler.is_enabled())
         scaler.step(optimizer)
         scaler.update()
         return losses
@@ -170,7 +176,8 @@ class BaseModel(Persistent, ABC):
     def observe(self, losses: Mapping[str, Tensor]) -> None:
         """Count a value of what is minimised, the sum of the losses, for `--lr_policy plateau`."""
         objective = sum(losses.values())
-        self.objective += torch.stack([objective, torch.ones_like(objective)])
+        counted = torch.isfinite(objective)
+        self.objective += torch.stack([torch.where(counted, objective, 0), counted.float()])
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
@@ -197,6 +204,21 @@ class BaseModel(Persistent, ABC):
                 self.networks[name].requires_grad_(True)
 
     # ---- what the trainer uses
+
+    def step(self, scenes: Mapping[str, Scene], number: int) -> int | None:
+        """Train on a batch from the loader; see `Guard.end_step` for what is returned."""
+        self.guard.begin_step(number)
+        self.set_input(scenes)
+        self.optimize_parameters()
+        return self.guard.end_step()
+
+    def recover(self) -> Moment | None:
+        """Forget a broken update and the translations that came of it; returns it."""
+        broken = self.guard.broken()
+        self.guard.clear()
+        for name, look in next((m.pools for m in broken if m.pools), {}).items():
+            self.pools[name].restore(look)
+        return broken[0] if broken else None
 
     def update_learning_rate(self) -> None:
         """Advance the schedules, once at the end of every epoch."""

@@ -1,10 +1,13 @@
 """What of a model is written down, and how it comes back."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import Tensor
 
+from models.guard import Moment
 from models.networks.official import from_official, to_official
+from models.replay import write_dump
 from models.schedules import follow_options
 from util.checkpoint import Checkpoints
 from util.progress import Progress
@@ -46,6 +49,11 @@ class Persistent:
         self.load_network_states(states)
         new = f"fresh optimisers and fresh {', '.join(fresh)}" if fresh else "fresh optimisers"
         return f"starting from the weights `{label}` with {new}"
+
+    def write_moment(self, path: Path, moment: Moment, where: str) -> None:
+        """Write an update for `scripts/replay_step.py`. Raises OSError."""
+        options = {name: value for name, value in vars(self.opt).items() if name != "typed"}
+        write_dump(path, self.state_dict(), moment, options, where)
 
     def network_states(self) -> dict[str, dict[str, Tensor]]:
         """All weights with the official keys, on the CPU."""

@@ -158,30 +158,33 @@ Stage = tuple[Group, Scene]  # of inference: a group, and the canvas when it is 
 Translate = Callable[[Mapping[str, Scene]], Mapping[str, Translation]]
 
 
+def translate_group(translate: Translate, canvases: Mapping[str, Scene], group: Group) -> Step:
+    """Translate one group of the instances of `canvases`, keyed by domain.
+
+    `translate` gets the active samples of all unfinished domains at once.
+    """
+    drawn = {d: canvases[d].select(samples) for d, samples in group.active.items()}
+    translations = dict(
+        translate({d: canvas.slots(group.start, group.stop) for d, canvas in drawn.items()})
+    )
+    samples = {d: add_finished(drawn[d], t.fake, group) for d, t in translations.items()}
+    moved = {d: advance(canvases[d], samples[d], group.active[d]) for d in samples}
+    return Step(group, translations, samples, dict(canvases) | moved)
+
+
 def translate_in_groups(
     translate: Translate, scenes: Mapping[str, Scene], groups: Sequence[Group]
 ) -> Iterator[Step]:
-    """Translate `scenes`, keyed by domain, group after group.
+    """Translate `scenes` group after group.
 
-    `translate` gets the active samples of all unfinished domains at once. The caller may update the
-    networks between two steps: the canvases carry over and gradients do not.
+    The caller may update the networks between two steps: the canvases carry over and gradients do
+    not.
     """
-    canvases = dict(scenes)
+    canvases = scenes
     for group in groups:
-        drawn = {d: canvases[d].select(samples) for d, samples in group.active.items()}
-        translations = dict(
-            translate({d: canvas.slots(group.start, group.stop) for d, canvas in drawn.items()})
-        )
-        samples = {d: add_finished(drawn[d], t.fake, group) for d, t in translations.items()}
-        canvases |= {d: advance(canvases[d], samples[d], group.active[d]) for d in samples}
-        yield Step(group, translations, samples, dict(canvases))
-
-
-def next_steps(runs: list[Iterator[Step]], taken: list[Step]) -> Iterator[Step]:
-    """The next step of each run, made when it is asked for, and kept in `taken`."""
-    for run in runs:
-        taken.append(next(run))
-        yield taken[-1]
+        step = translate_group(translate, canvases, group)
+        canvases = step.canvases
+        yield step
 
 
 def add_finished(canvas: Scene, fake: Scene, group: Group) -> Scene:

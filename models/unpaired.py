@@ -1,7 +1,7 @@
 """Two generators, each the other's way back: what CycleGAN and InstaGAN have in common."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from models.base_model import BaseModel
 from models.building import discriminator_keywords, generator_keywords
 from models.composite import composite
 from models.direction import Direction, generate, judge
+from models.guard import Moment
 from models.losses import adversarial_loss, mean_by_name, set_l1_loss
 from models.mask_facts import MaskFacts
 from models.networks import build_discriminator, build_generator
@@ -21,7 +22,7 @@ from models.sequential import (
     Step,
     Translation,
     divide_batch,
-    next_steps,
+    translate_group,
     translate_in_groups,
     unfinished,
 )
@@ -162,18 +163,50 @@ class UnpairedModel(BaseModel):
         are held at a time.
         """
         parts = divide_batch(self.real, self.present, self.opt.accumulate, self.cut)
-        runs = [translate_in_groups(self.translate, part.scenes, part.groups) for part in parts]
-        steps: list[Step] = []
-        for _ in parts[0].groups:
-            steps = []
-            with self.frozen("D_A", "D_B"):
-                turns = zip(parts, next_steps(runs, steps), strict=True)
-                losses = self.minimize("G", (self.generator_losses(*turn) for turn in turns))
+        canvases = [part.scenes for part in parts]
+        for index in range(len(parts[0].groups)):
+            losses, steps = self.update_generators(parts, canvases, index)
             self.observe(losses)
-            turns = zip(parts, steps, strict=True)
-            yield losses | self.minimize("D", (self.discriminator_losses(*turn) for turn in turns))
-        for part, step in zip(parts, steps, strict=False):  # no steps without an instance
-            self.mask_facts.add(part.scenes, step.canvases)
+            yield losses | self.update_discriminators(parts, steps, index)
+            canvases = [step.canvases for step in steps]
+        for part, canvas in zip(parts, canvases, strict=True):
+            self.mask_facts.add(part.scenes, canvas)
+
+    def update_generators(
+        self, parts: Sequence[Part], canvases: Sequence[Mapping[str, Scene]], index: int
+    ) -> tuple[dict[str, Tensor], list[Step]]:
+        """One update by group `index` of each part, which starts from its canvas."""
+        steps: list[Step] = []
+
+        def losses() -> Iterator[dict[str, Tensor]]:
+            for part, canvas in zip(parts, canvases, strict=True):
+                steps.append(translate_group(self.translate, canvas, part.groups[index]))
+                yield self.generator_losses(part, steps[-1])
+
+        with self.frozen("D_A", "D_B"):
+            return self.minimize("G", losses(), Moment("G", index, parts, canvases)), steps
+
+    def update_discriminators(
+        self, parts: Sequence[Part], steps: Sequence[Step], index: int
+    ) -> dict[str, Tensor]:
+        """One update by the translations that the generators have made of group `index`."""
+        samples = [{d: one.detach() for d, one in step.samples.items()} for step in steps]
+        pools = {name: pool.look() for name, pool in self.pools.items()}
+        turns = zip(parts, steps, strict=True)
+        losses = (self.discriminator_losses(*turn) for turn in turns)
+        return self.minimize("D", losses, Moment("D", index, parts, samples, pools))
+
+    def repeat(self, moment: Moment) -> dict[str, Tensor]:
+        """Make an update again, by the networks as they are; returns its losses."""
+        for name, look in moment.pools.items():
+            self.pools[name].restore(look)
+        if moment.kind == "G":
+            return self.update_generators(moment.parts, moment.scenes, moment.index)[0]
+        steps = [
+            Step(part.groups[moment.index], {}, dict(samples), {})
+            for part, samples in zip(moment.parts, moment.scenes, strict=True)
+        ]
+        return self.update_discriminators(moment.parts, steps, moment.index)
 
     def translate(self, sources: Mapping[str, Scene]) -> dict[str, Translation]:
         """Both directions of one group.

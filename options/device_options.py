@@ -26,6 +26,12 @@ def add_device_arguments(group) -> None:
         help="compile the generators, once for each shape of a batch: minutes at the start",
     )
     group.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="the same numbers every time on a GPU too, where that costs speed; a CPU gives them "
+        "anyway",
+    )
+    group.add_argument(
         "--channels_last",
         action="store_true",
         help="channels innermost in memory: benchmarks/train_step.py says whether it is faster",

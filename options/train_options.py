@@ -4,10 +4,16 @@ import argparse
 
 from models.losses import GAN_MODES
 from models.schedules import POLICIES
-from options.base_options import BaseOptions
+from options.base_options import BaseOptions, run_folder
 from options.logger_options import add_logger_arguments, complete_loggers, logger_problems
+from util.checkpoint import Checkpoints
 from util.distributed import world_size
 
+NOT_NEGATIVE = (
+    *("data_patience", "lr", "lr_D"),
+    *("lambda_A", "lambda_B", "lambda_idt", "lambda_ctx"),
+)
+ON_NAN = ("stop", "skip", "rollback")
 POSITIVE = (
     "print_freq",
     "display_freq",
@@ -42,9 +48,26 @@ class TrainOptions(BaseOptions):
         group.add_argument(
             "--continue_train", action="store_true", help="go on where the run stopped"
         )
+        group.add_argument(
+            "--resume",
+            choices=("auto",),
+            help="auto: go on if the run has begun, else begin: one command for both",
+        )
+        group.add_argument(
+            "--overwrite",
+            action="store_true",
+            help="begin anew in a folder that holds a run, whose checkpoints and logs are deleted",
+        )
         group.add_argument("--epoch_count", type=int, default=1, help="number of the first epoch")
         self.add_optimization_arguments(parser.group("optimisation"))
         self.add_logging_arguments(parser.group("logs, pages and checkpoints"))
+        parser.group("data").add_argument(
+            "--data_patience",
+            type=float,
+            default=60,
+            metavar="SECONDS",
+            help="how long to wait for a file that is gone, as on a network disk (default 60)",
+        )
         parser.group("device").add_argument(
             "--dist_timeout",
             type=int,
@@ -103,6 +126,14 @@ class TrainOptions(BaseOptions):
             "batch_size / N, the numbers of batch_size but for more power iterations of D",
         )
         group.add_argument(
+            "--on_nan",
+            choices=ON_NAN,
+            default="stop",
+            help="when a loss or gradient is not finite its update is never made; then stop, skip: "
+            "go on with the next batch, rollback: go back to the last checkpoint and leave the "
+            "batch out (default stop)",
+        )
+        group.add_argument(
             "--pool_size", type=int, default=50, help="past fakes kept for D, per direction"
         )
 
@@ -119,6 +150,9 @@ class TrainOptions(BaseOptions):
         )
         group.add_argument("--save_latest_freq", type=int, default=5000, help=f"checkpoint {every}")
         group.add_argument(
+            "--save_minutes", type=float, metavar="M", help="and after this many minutes"
+        )
+        group.add_argument(
             "--save_epoch_freq", type=int, default=5, help="numbered checkpoint, in epochs"
         )
         group.add_argument(
@@ -126,12 +160,21 @@ class TrainOptions(BaseOptions):
             action="store_true",
             help="name them iter_N and keep them all, not latest",
         )
+        group.add_argument(
+            "--keep_last",
+            type=int,
+            default=0,
+            metavar="K",
+            help="keep the last K numbered checkpoints (default 0: all)",
+        )
         group.add_argument("--no_html", action="store_true", help="no training page")
         add_logger_arguments(group)
 
     def complete(self, opt) -> None:
         super().complete(opt)
         complete_loggers(opt)
+        if opt.resume == "auto" and not opt.continue_train:
+            opt.continue_train = Checkpoints(run_folder(opt)).has_state()
         opt.swap_networks = opt.direction == "BtoA"
         for side in "HW":
             if getattr(opt, f"loadSize{side}") is None:
@@ -140,11 +183,29 @@ class TrainOptions(BaseOptions):
     def problems(self, opt):
         yield from super().problems(opt)
         yield from logger_problems(opt)
-        for flag in (*POSITIVE, "niter", "niter_decay", "pool_size"):
+        new = not (opt.continue_train or opt.overwrite or opt.dry_run)
+        if new and Checkpoints(run_folder(opt)).holds_run():
+            yield (
+                f"--name {opt.name}: {run_folder(opt)} holds a run: --continue_train goes on with "
+                "it, --overwrite deletes it and begins anew, another --name keeps both"
+            )
+        if opt.overwrite and (opt.continue_train or opt.resume):
+            yield "--overwrite begins anew and --continue_train goes on: type one of them"
+        if opt.save_minutes is not None and not opt.save_minutes > 0:
+            yield f"--save_minutes {opt.save_minutes}: more than 0"
+        for flag in (*POSITIVE, "niter", "niter_decay", "pool_size", "keep_last"):
             least = int(flag in POSITIVE)
             if getattr(opt, flag) < least:
                 yield f"--{flag} {getattr(opt, flag)}: at least {least}"
-        for flag in ("lr", "lr_D", "lambda_A", "lambda_B", "lambda_idt", "lambda_ctx"):
+        for flag in (
+            "data_patience",
+            "lr",
+            "lr_D",
+            "lambda_A",
+            "lambda_B",
+            "lambda_idt",
+            "lambda_ctx",
+        ):
             if getattr(opt, flag, 0) < 0:
                 yield f"--{flag} {getattr(opt, flag)}: must not be negative"
         if not 0 <= opt.beta1 < 1:

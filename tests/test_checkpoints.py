@@ -12,9 +12,10 @@ from conftest import double_model, one_line_error, random_scene, train_options
 from models import create_model
 from models.insta_gan_model import InstaGANModel
 from models.schedules import build_schedule
-from util.checkpoint import Checkpoints, load_file
+from util.checkpoint import Checkpoints
 from util.files import write_atomic
 from util.progress import Progress
+from util.state_file import load_file
 
 EVERYTHING = "--dropout --pool_size 2 --set_order random --load_size 36 --batch_size 2"
 
@@ -91,14 +92,6 @@ def test_a_typed_rate_wins_over_the_state(run):
     )
     record = Path("checkpoints/r/opt.txt").read_text()
     assert "lr: 3e-05" in record
-
-
-def test_a_new_run_keeps_the_state_of_an_old_one(run, capsys):
-    run(train.main, "--name r --niter 1 --niter_decay 0")
-    before = Path("checkpoints/r/state.pt").read_bytes()
-    run(train.main, "--name r --niter 1 --niter_decay 0 --seed 3")
-    assert "holds an earlier run" in capsys.readouterr().out
-    assert Path("checkpoints/r/old_state.pt").read_bytes() == before
 
 
 def test_a_run_stopped_after_its_last_step_ends_well(run, monkeypatch):
@@ -257,6 +250,7 @@ def test_state_of_a_model_is_complete(tmp_path):
     model = double_model("--pool_size 3")
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(model, Progress(epoch=3, images=4, total=20, step=2), "latest")
+    checkpoints.finish()
     progress = Progress()
     checkpoints.resume(model, progress)
     assert progress == Progress(epoch=3, images=4, total=20, step=2)

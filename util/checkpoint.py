@@ -1,71 +1,146 @@
 """Saving and loading: one state file that a run continues from, and the official .pth files."""
 
-import pickle
+import os
 import re
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from util.distributed import gather, is_main, rank, world_size
 from util.errors import UserError
-from util.files import write_atomic
+from util.files import remove_leftovers, write_atomic
 from util.progress import Progress
+from util.saver import KeptCopy, Saver
+from util.state_file import TornError, first_line, load_file, read_state, save, write_state
 
 STATE_FILE = "state.pt"
+EARLIER_FILE = "state_before.pt"  # the save before, should the newest one be lost
+PATIENCE = 600.0  # seconds that the end of a run waits for room on the disk
 
 
 class Checkpoints:
-    """The checkpoints in one run's folder.
+    """The checkpoints in one run's folder, written while the run goes on.
 
     `state.pt` holds everything a step depends on; renaming it into place is the commit. The files
     `LABEL_net_NAME.pth`, plain weights that the official code reads too, are written after it and
-    never needed to continue.
+    never needed to continue. Of the numbered ones `keep` are kept, 0: all.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, keep: int = 0):
         self.folder = folder
+        self.keep = keep
+        self.saver = Saver()
+        self.kept = KeptCopy()
+
+    def begin(self, model, progress: Progress) -> None:
+        """Make the folder ready for a run: one that goes on saves first, a new one clears it.
+
+        A state that was read is written again, should its save have been cut short.
+        """
+        if is_main():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self.folder)
+        if model.opt.continue_train:
+            self.save(model, progress, "latest")
+        elif is_main():
+            for path in [*self.states(), *self.folder.glob("*_net_*.pth")]:
+                path.unlink(missing_ok=True)
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        if kind is None:
+            self.finish()
+            return
+        with suppress(UserError):  # there is a better reason for the end
+            self.finish(patience=0)
 
     # ---- saving
 
     def save(self, model, progress: Progress, *labels: str) -> None:
-        """Save the state, then the weights under each label; every process has to call it."""
+        """Save the state, then the weights under each label; every process has to call it.
+
+        Returns when all is copied; it is written in the background, one save after the other.
+        """
         processes = gather({"model": model.own_state(), "random": random_states()})
         if not is_main():
             return
-        state = {
-            "model": model.state_dict(),
-            "progress": progress.state_dict(),
-            "processes": processes,
-            "torch": str(torch.__version__),
-        }
-        write_atomic(self.folder / STATE_FILE, lambda file: torch.save(state, file))
+        self.saver.ready()
+        state = self.kept.copy(
+            {
+                "model": model.state_dict(),
+                "progress": progress.state_dict(),
+                "processes": processes,
+                "torch": str(torch.__version__),
+            }
+        )
+        self.saver.start(lambda: self.write(state, labels))
+
+    def write(self, state: Mapping, labels: tuple[str, ...]) -> None:
+        """Write a save. Raises OSError; what is there stays whole."""
+        self.kept.wait()
+        path = self.folder / STATE_FILE
+        if path.exists():
+            keep_as(path, self.folder / EARLIER_FILE)
+        write_state(path, state)
         for label in labels:
-            model.save_networks(self, label)
+            self.save_weights(state["model"]["networks"], label)
+        self.thin_out()
 
     def save_weights(self, states: Mapping[str, Mapping], label: str) -> None:
         """Write one .pth file per network."""
         for name, weights in states.items():
             path = self.weights_path(label, name)
-            write_atomic(path, lambda file, weights=weights: torch.save(weights, file))
+            write_atomic(path, lambda file, weights=weights: save(weights, file))
 
-    def set_aside(self) -> str:
-        """Keep an earlier run's state under another name; returns a line to print, or ''."""
-        if not (self.has_state() and is_main()):
-            return ""
-        old = self.folder / f"old_{STATE_FILE}"
-        (self.folder / STATE_FILE).replace(old)
-        return f"note: {self.folder} holds an earlier run; its state is kept as {old.name}"
+    def own_path(self, stem: str) -> Path:
+        """A file of this process alone."""
+        return self.folder / f"{stem}{f'_rank{rank()}' if rank() else ''}.pt"
+
+    def thin_out(self) -> None:
+        """Delete all but the last `keep` of the numbered checkpoints."""
+        numbered = [label for label in self.labels(".+") if re.fullmatch(r"(iter_)?\d+", label)]
+        for label in numbered[: -self.keep] if self.keep else ():
+            for path in self.folder.glob(f"{label}_net_*.pth"):
+                path.unlink(missing_ok=True)
+
+    def finish(self, patience: float = PATIENCE) -> None:
+        """Wait until the last save is written. Raises UserError if it cannot be."""
+        self.saver.finish(patience)
 
     # ---- loading
 
     def has_state(self) -> bool:
-        return (self.folder / STATE_FILE).is_file()
+        return any(path.is_file() for path in self.states())
+
+    def states(self) -> list[Path]:
+        """The files that a run may continue from, the newest first."""
+        return [self.folder / name for name in (STATE_FILE, EARLIER_FILE)]
+
+    def newest_state(self) -> tuple[Path, dict]:
+        """The newest save that is whole, and its file; what is torn is named and left out.
+
+        Raises UserError if none is whole.
+        """
+        torn: TornError | None = None
+        for path in filter(Path.is_file, self.states()):
+            try:
+                state = read_state(path)
+            except TornError as error:
+                torn = torn or error
+                continue
+            if torn:
+                print(f"warning: {torn}; going on from the save before, {path.name}")
+            return path, state
+        raise torn or UserError(f"{self.folder / STATE_FILE}: there is no such file")
 
     def resume(self, model, progress: Progress) -> None:
         """Put model, progress and random states where the run stopped."""
-        path = self.folder / STATE_FILE
-        state = load_file(path)
+        path, state = self.newest_state()
         try:
             self.explain_mismatch(path, model, state["model"]["networks"])
             model.load_state_dict(state["model"])
@@ -76,6 +151,10 @@ class Checkpoints:
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise UserError(f"{path} does not fit this model ({first_line(error)})") from None
 
+    def holds_run(self) -> bool:
+        """Whether there is anything that a new run would take the place of."""
+        return self.has_state() or any(self.folder.glob("*_net_*.pth"))
+
     def has_weights(self, label: str, name: str) -> bool:
         """Whether `weights` would find something."""
         fallback = label == "latest" and self.has_state()
@@ -85,9 +164,9 @@ class Checkpoints:
         """One network's weights with the official keys."""
         path = self.weights_path(label, name)
         if not path.is_file() and label == "latest" and self.has_state():
-            path = self.folder / STATE_FILE
+            path, state = self.newest_state()
             try:
-                return load_file(path)["model"]["networks"][name]
+                return state["model"]["networks"][name]
             except (KeyError, TypeError):
                 raise UserError(f"{path} holds no network {name}: it is no state of ours") from None
         if not path.is_file():
@@ -101,7 +180,7 @@ class Checkpoints:
     def labels(self, name: str) -> list[str]:
         """What `--epoch` can be for the network `name`: numbers first."""
         found = (re.fullmatch(rf"(.+)_net_{name}\.pth", p.name) for p in self.folder.glob("*.pth"))
-        return sorted((m[1] for m in found if m), key=lambda label: (label.zfill(9), label))
+        return sorted({m[1] for m in found if m}, key=lambda label: (label.zfill(9), label))
 
     @staticmethod
     def explain_mismatch(path: Path, model, states: Mapping[str, Mapping]) -> None:
@@ -133,21 +212,15 @@ def process_state(states: list[dict]) -> dict | None:
     return None
 
 
-def load_file(path: Path) -> dict:
-    """A file of tensors and plain values, on the CPU; nothing in it is executed."""
+def keep_as(path: Path, other: Path) -> None:
+    """The same file under another name too, in the place of what had it."""
+    beside = other.with_name(f".{other.name}.{os.getpid()}.tmp")
+    beside.unlink(missing_ok=True)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(
-            f"{path} holds more than weights and was not loaded: get it from its source again"
-        ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path} cannot be read, it may be truncated ({first_line(error)})"
-        ) from None
-    if not isinstance(content, Mapping):
-        raise UserError(f"{path} is no checkpoint: it holds a {type(content).__name__}")
-    return content
+        os.link(path, beside)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, beside)
+    os.replace(beside, other)
 
 
 def random_states() -> dict:
@@ -159,7 +232,3 @@ def set_random_states(states: dict) -> None:
     torch.set_rng_state(states["cpu"])
     if len(states["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(states["cuda"])
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200] or type(error).__name__

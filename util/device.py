@@ -1,5 +1,6 @@
 """Where the tensors live, and in which precision the networks run."""
 
+import os
 import time
 
 import torch
@@ -97,6 +98,10 @@ def prepare_device(opt) -> torch.device:
         torch.set_num_threads(max(1, torch.get_num_threads() - opt.num_threads))
     if opt.precision == "auto":
         opt.precision = from_main(faster_precision(device))
+    if opt.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # we read none of it
     torch.backends.cudnn.allow_tf32 = opt.precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = opt.precision == "tf32"
     print(describe_device(opt.gpu_ids, opt.precision))

@@ -112,6 +112,36 @@ def sum_over_processes(values: Tensor) -> Tensor:
     return values
 
 
+class Agreement:
+    """What any process wishes, known to all of them in the same step, and waited for by none.
+
+    Wishes are exchanged on the CPU while the next step runs; so several processes hear of one in
+    the step after it, a single one at once.
+    """
+
+    def __init__(self):
+        self.wishes: Tensor | None = None
+        self.work = None
+
+    def reach(self, *wishes: int) -> list[int]:
+        """The largest of all processes' wishes of the step before; each calls it in every step."""
+        if world_size() == 1:
+            return list(wishes)
+        agreed = [0] * len(wishes)
+        if self.work is not None:
+            self.work.wait()
+            agreed = self.wishes.tolist()
+        self.wishes = torch.tensor(wishes)
+        self.work = distributed.all_reduce(self.wishes, distributed.ReduceOp.MAX, async_op=True)
+        return agreed
+
+    def forget(self) -> None:
+        """Leave out what was wished in this step."""
+        if self.work is not None:
+            self.work.wait()
+            self.work = None
+
+
 def from_main(value: Any) -> Any:
     """Process 0's `value`, in every process."""
     if world_size() == 1:

@@ -31,6 +31,15 @@ class ImagePool:
             item, self.items[place] = self.items[place], item
         return item
 
+    def look(self) -> tuple[list, torch.Tensor]:
+        """The items themselves and where the draws stand: enough to come back to this moment."""
+        return list(self.items), self.generator.get_state()
+
+    def restore(self, look: tuple[list, torch.Tensor]) -> None:
+        items, state = look
+        self.items = list(items)
+        self.generator.set_state(state)
+
     def state_dict(self) -> dict:
         """The items' tensors on the CPU, and where the draws stand."""
         return {"items": moved(self.items, "cpu"), "generator": self.generator.get_state()}

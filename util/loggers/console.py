@@ -4,14 +4,21 @@ import json
 import math
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 from tqdm import tqdm
 
 from util.loggers.base import Logger
-from util.loggers.records import FILE, TEXT, Record
+from util.loggers.records import FILE, TEXT, Record, alarms
 from util.loggers.run_card import duration
 from util.progress import Progress
+
+REMEMBERED = 100  # records, to say since when something goes wrong
+COLLAPSED = (
+    "they seldom come back. Look at the pictures; worth trying: another --seed, a lower --lr_D, "
+    "higher --lambda_A and --lambda_B"
+)
 
 
 class Console(Logger):
@@ -29,6 +36,8 @@ class Console(Logger):
         self.epoch_images = epoch_images
         self.whole = epoch_images * epochs
         self.batches = 0
+        self.records: deque[Record] = deque(maxlen=REMEMBERED)
+        self.warned: set[str] = set()
         self.started = time.perf_counter()
         self.first = (progress.epoch - 1) * epoch_images + progress.images
         interactive = sys.stderr.isatty()
@@ -66,11 +75,21 @@ class Console(Logger):
         self.append(TEXT, head + line)
         self.append(FILE, json.dumps(record))
         main = {kind: sum(v for n, v in losses.items() if n[0] == kind) for kind in "GD"}
+        self.records.append(record)
+        self.warn()
         self.bar.set_postfix({kind: f"{value:.2f}" for kind, value in main.items()}, refresh=False)
         if self.bar.disable:
             done = time.perf_counter() - self.started
             passed = ((progress.epoch - 1) * self.epoch_images + progress.images) / self.whole
             print(f"{passed:4.0%} {duration(done)} {head}{line}", flush=True)
+
+    def warn(self) -> None:
+        """Say once that the masks of a direction have collapsed."""
+        for text in alarms(self.records):
+            kind = text.partition(" since ")[0]
+            if kind not in self.warned:
+                self.warned.add(kind)
+                self.say(f"warning: {text}; {COLLAPSED}")
 
     def say(self, text: str) -> None:
         self.bar.write(text) if not self.bar.disable else print(text, flush=True)

@@ -1,0 +1,103 @@
+"""Updates that are not finite are not made, and what they were made of is kept to look at."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from data.scene import Scene
+from models.sequential import Part
+
+
+@dataclass
+class Moment:
+    """What an update depends on besides the networks, when it is about to be made.
+
+    kind    the optimiser's name
+    index   the number of the group of instances
+    parts   the batch
+    scenes  of each part, keyed by domain: the canvases that generators start from, or the
+            translations that discriminators judge
+    pools   a look at the pools of past fakes, where they are needed
+    """
+
+    kind: str
+    index: int
+    parts: Sequence[Part]
+    scenes: Sequence[Mapping[str, Scene]]
+    pools: Mapping[str, tuple[list, Tensor]] = field(default_factory=dict)
+    random: Tensor = field(default_factory=torch.get_rng_state)
+    losses: Mapping[str, Tensor] = field(default_factory=dict)
+    broken: Tensor | None = None
+
+
+class Guard:
+    """Looks at every update, on the device, so that no step waits for it.
+
+    Once an update is found to be broken it is not made, nor is any other until `clear`: the weights
+    stay what they were at that moment, however late one asks. With a scaler of fp16, whose
+    overflows are everyday and skipped by itself, only losses count.
+    """
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.numbers = [0, 0]  # of the step before, and of this
+        self.clear()
+
+    def clear(self) -> None:
+        self.flag = torch.zeros((), dtype=torch.float32, device=self.device)
+        self.told = torch.zeros((), dtype=torch.float32, pin_memory=self.device.type == "cuda")
+        self.copied: torch.cuda.Event | None = None
+        self.steps: list[list[Moment]] = [[], []]  # the moments of the step before, and of this
+
+    def check(
+        self,
+        moment: Moment | None,
+        losses: Mapping[str, Tensor],
+        optimizer: Optimizer,
+        scaled: bool,
+    ) -> None:
+        """After the backward pass: have the optimiser leave out this update if it is broken."""
+        values = [torch.stack([loss.detach().float() for loss in losses.values()]).sum()]
+        if not scaled:
+            values.append(norm_of(weights_of(optimizer)))
+        broken = ~torch.isfinite(torch.stack([x.to(self.device) for x in values]).sum())
+        self.flag = torch.maximum(self.flag, broken.float())
+        if not scaled:
+            optimizer.found_inf = self.flag  # which fused Adam reads on the device
+        if moment is not None:
+            moment.losses, moment.broken = dict(losses), self.flag
+            self.steps[-1].append(moment)
+
+    def begin_step(self, number: int) -> None:
+        self.numbers = [self.numbers[-1], number]
+        self.steps = [self.steps[-1], []]
+
+    def end_step(self) -> int | None:
+        """The number of a step with a broken update; a GPU is asked about the step before."""
+        if self.device.type != "cuda":
+            return self.numbers[-1] if self.flag else None
+        if self.copied is not None:
+            self.copied.synchronize()
+        broken = bool(self.told)
+        self.told.copy_(self.flag, non_blocking=True)
+        self.copied = torch.cuda.Event()
+        self.copied.record()
+        return self.numbers[0] if broken else None
+
+    def broken(self) -> list[Moment]:
+        """The updates that were not made since the last `clear`; waits for the device."""
+        moments = [moment for step in self.steps for moment in step]
+        return [moment for moment in moments if bool(moment.broken)]
+
+
+def weights_of(optimizer: Optimizer) -> Iterable[nn.Parameter]:
+    return (weight for group in optimizer.param_groups for weight in group["params"])
+
+
+def norm_of(weights: Iterable[nn.Parameter]) -> Tensor:
+    """The sum of the gradients' norms: finite if every gradient is."""
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    return torch.stack(torch._foreach_norm(gradients)).sum() if gradients else torch.zeros(())

@@ -1,0 +1,188 @@
+"""An update that is not finite is not made, is written down, and can be made again."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from test_checkpoints import assert_same, state
+
+import train
+from conftest import double_model, one_line_error, random_scene
+from models.insta_gan_model import InstaGANModel
+from models.unpaired import UnpairedModel
+from scripts import replay_step
+from util.loggers.records import read_records
+
+BATCH = {"A": random_scene([3, 1], seed=1), "B": random_scene([2, 3], seed=2)}
+WORDS = "--batch_size 2 --ins_per 1 --ins_max 3 --pool_size 3 --accumulate 2"
+
+
+def everything(model) -> dict:
+    """A copy of what an update changes."""
+    own = {name: pool.state_dict() for name, pool in model.pools.items()}
+    return torch.utils._pytree.tree_map_only(
+        torch.Tensor, torch.clone, {"model": model.state_dict(), "pools": own}
+    )
+
+
+def spoil(monkeypatch, method: str, call: int, how) -> None:
+    """Let the losses of one call of a method be spoilt."""
+    honest, calls = getattr(UnpairedModel, method), []
+
+    def spoilt(self, *arguments):
+        losses = honest(self, *arguments)
+        calls.append(1)
+        return {n: how(x) for n, x in losses.items()} if len(calls) == call else losses
+
+    monkeypatch.setattr(UnpairedModel, method, spoilt)
+
+
+class InfiniteGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(_, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(_, gradient):
+        return gradient * float("inf")
+
+
+@pytest.mark.parametrize("how", [lambda x: x * float("nan"), InfiniteGradient.apply])
+@pytest.mark.parametrize("method,call", [("generator_losses", 1), ("generator_losses", 4)])
+def test_from_a_broken_update_on_nothing_changes(monkeypatch, method, call, how):
+    """The first group's update, and the second's: networks stay as the updates before left them."""
+    model, seen = double_model(WORDS), []
+    model.step(BATCH, 10)  # Adam makes its state in the first
+    minimize = InstaGANModel.minimize
+    monkeypatch.setattr(
+        InstaGANModel,
+        "minimize",
+        lambda self, *all: seen.append(everything(self)["model"]) or minimize(self, *all),
+    )
+    spoil(monkeypatch, method, call, how)
+    assert model.step(BATCH, 12) == 12
+    broken = 2 * ((call - 1) // 2)  # two parts, two updates a group
+    assert_same(model.state_dict(), seen[broken])
+    moment = model.recover()
+    assert (moment.kind, moment.index) == ("G", (call - 1) // 2)
+    assert model.step(BATCH, 14) is None
+
+
+def test_pools_forget_what_came_of_a_broken_update(monkeypatch):
+    model = double_model(WORDS)
+    model.step(BATCH, 0)
+    before = everything(model)
+    spoil(monkeypatch, "generator_losses", 1, lambda x: x * float("nan"))
+    model.step(BATCH, 2)
+    model.recover()
+    assert_same(everything(model), before)
+
+
+def test_a_moment_can_be_made_again_to_the_bit(monkeypatch):
+    """Of both kinds and of a later group, with dropout and a pool that draws."""
+    words = f"{WORDS} --dropout --pool_size 1"
+    for kind, call in (("generator_losses", 3), ("discriminator_losses", 3)):
+        model = double_model(words)
+        model.step(BATCH, 0)
+        with monkeypatch.context() as patch:
+            spoil(patch, kind, call, lambda x: x + float("nan"))
+            model.step(BATCH, 2)
+        moment = model.guard.broken()[0]
+        spoilt = [name for name, loss in moment.losses.items() if loss.isnan()]
+        assert spoilt
+        again = []
+        for _ in range(2):
+            torch.set_rng_state(moment.random)
+            again.append(model.repeat(moment))
+        assert_same(*again)
+        assert all(torch.isfinite(loss) for loss in again[0].values())
+
+
+def poison(monkeypatch, at: int) -> None:
+    """From a step on a generator has a weight that is not finite, as if it had diverged."""
+    honest, calls = InstaGANModel.optimize_parameters, []
+
+    def step(self):
+        calls.append(1)
+        if len(calls) == at:
+            with torch.no_grad():
+                next(self.networks["G_A"].parameters()).view(-1)[0] = float("inf")
+        honest(self)
+
+    monkeypatch.setattr(InstaGANModel, "optimize_parameters", step)
+
+
+def test_the_run_stops_names_everything_and_the_dump_repeats_it(run, monkeypatch, capsys):
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        poison(patch, at=3)
+        run(train.main, "--name r --niter 1 --niter_decay 0")
+    assert stop.value.code == 2
+    dump = "checkpoints/r/broken_2.pt"
+    one_line_error(
+        capsys, "epoch 1", "after picture 2", "loss G_A", "update of G", dump, "--on_nan"
+    )
+    assert state("r")["progress"]["total"] == 3
+    replay_step.main([dump])
+    out = capsys.readouterr().out
+    assert "nan" in out and "first layer that gives what is not finite: G_A." in out
+    assert "gradient of G_A" in out
+
+
+def break_once(monkeypatch, at: int, times: int = 1) -> list:
+    """Spoil the losses of a step of the run, and of as many as often as it is taken again."""
+    honest, calls = InstaGANModel.train_groups, []
+    losses = UnpairedModel.generator_losses
+
+    def train_groups(self):
+        calls.append(1)
+        yield from honest(self)
+
+    def spoilt(self, *arguments):
+        bad = at <= len(calls) < at + times
+        return {n: x * float("nan") if bad else x for n, x in losses(self, *arguments).items()}
+
+    monkeypatch.setattr(InstaGANModel, "train_groups", train_groups)
+    monkeypatch.setattr(UnpairedModel, "generator_losses", spoilt)
+    return calls
+
+
+def test_skip_goes_on_with_the_next_batch(run, monkeypatch, capsys):
+    calls = break_once(monkeypatch, at=3)
+    run(train.main, "--name r --niter 1 --niter_decay 0 --on_nan skip --print_freq 1")
+    assert capsys.readouterr().out.count("is not finite") == 1
+    assert len(calls) == 6
+    records = read_records(Path("checkpoints/r/metrics.jsonl"))
+    assert [r["total"] for r in records] == [1, 2, 3, 4, 5, 6]
+    assert records[2]["losses"]["G_A"] is None
+    weights = state("r")["model"]["networks"]["G_A"]
+    assert all(torch.isfinite(weight).all() for weight in weights.values())
+
+
+def test_rollback_goes_back_and_leaves_the_batch_out(run, monkeypatch, capsys):
+    calls = break_once(monkeypatch, at=5)
+    run(train.main, "--name r --niter 2 --niter_decay 0 --save_latest_freq 3 --on_nan rollback")
+    out = capsys.readouterr().out
+    assert "back to epoch 1, 3 pictures into it" in out
+    assert state("r")["progress"]["total"] == 12
+    assert len(calls) == 13  # of twelve steps the fourth is taken twice, and the fifth was tried
+
+
+def test_too_many_broken_steps_end_a_run(run, monkeypatch, capsys):
+    break_once(monkeypatch, at=2, times=1000)
+    with pytest.raises(SystemExit) as stop:
+        run(train.main, "--name r --niter 9 --niter_decay 0 --on_nan skip")
+    assert stop.value.code == 2
+    assert "the last of 20 such steps" in capsys.readouterr().err
+
+
+def test_collapse_is_warned_about_once(run, monkeypatch, capsys):
+    monkeypatch.setattr(
+        InstaGANModel,
+        "get_current_facts",
+        lambda self: {"masks": {"empty": {"A": 1.0}, "full": {"A": 0.0}}},
+    )
+    run(train.main, "--name r --niter 1 --niter_decay 0 --print_freq 1")
+    out = capsys.readouterr().out
+    assert out.count("masks are all empty since picture 1; ") == 1 and "--lr_D" in out
+    assert json.loads(Path("checkpoints/r/starts.jsonl").read_text())["total"] == 0
