@@ -7,6 +7,7 @@ import torch
 
 from data import create_dataset
 from data.loader import SceneLoader
+from metrics.validation import Validation
 from models import create_model
 from models.estimate import memory_line
 from models.showcase import Showcase
@@ -65,7 +66,9 @@ def main(argv: list[str] | None = None) -> None:
             checkpoints,
             Interruption() as interruption,
         ):
-            Trainer(opt, loader, model, checkpoints, progress, loggers, interruption).train()
+            validation = Validation(opt, run_folder(opt), progress)
+            parts = (model, checkpoints, progress, loggers, interruption, validation)
+            Trainer(opt, loader, *parts).train()
     print(f"done: {epochs} epochs, saved in {run_folder(opt)}")
 
 

@@ -44,6 +44,11 @@ class SceneCache:
             raise ValueError(f"{path} is no cache, or was cut short")
         about = json.loads(self.bytes[start:].tobytes())
         self.key, self.channels = about["key"], about["channels"]
+        if (
+            not 16 <= about["begin"] <= start
+            or digest(self.bytes[about["begin"] : start]) != (about["index"])
+        ):
+            raise ValueError(f"{path} is not what was written")
         self.arrays = {
             name: self.bytes[begin:end].view("<i8")
             for name, (begin, end) in about["arrays"].items()
@@ -99,7 +104,7 @@ def open_cache(folder: SceneFolder, where: Path, label: str, settings: list) -> 
     """
     how = folder.how
     settings = [*settings, how.mode, how.load_size, folder.channels]
-    path = where / f"{label}_{digest(json.dumps(settings))[:8]}.scenes"
+    path = where / f"{label}_{digest(json.dumps(settings).encode())[:8]}.scenes"
     try:
         cache = fresh_cache(path, folder.files, how)
         if cache is None:
@@ -171,16 +176,18 @@ def write_pictures(file, pictures, key: str, channels: int) -> None:
         names.append(os.fsencode(picture.name))
         file.write(picture.image.tobytes())
         file.write(np.packbits(picture.masks, axis=-1).tobytes())
-    arrays["names"] = file.tell() + np.cumsum([len(name) for name in names])
-    file.write(b"".join(names))
-    file.write(bytes(-file.tell() % 8))
+    begin = file.tell()
+    arrays["names"] = begin + np.cumsum([len(name) for name in names])
+    index = b"".join(names)
+    index += bytes(-(begin + len(index)) % 8)
     spans = {}
     for name, values in arrays.items():
-        begin = file.tell()
-        file.write(np.asarray(values, "<i8").tobytes())
-        spans[name] = (begin, file.tell())
-    start = file.tell()
-    file.write(json.dumps({"key": key, "channels": channels, "arrays": spans}).encode())
+        first = begin + len(index)
+        index += np.asarray(values, "<i8").tobytes()
+        spans[name] = (first, begin + len(index))
+    start = file.tell() + len(index)
+    about = {"key": key, "channels": channels, "begin": begin, "index": digest(index)}
+    file.write(index + json.dumps(about | {"arrays": spans}).encode())
     file.seek(8)
     file.write(np.array(start, "<i8").tobytes())
 
@@ -228,5 +235,6 @@ def content_key(files: SceneListing) -> str:
     return summary.hexdigest()
 
 
-def digest(text: str) -> str:
-    return hashlib.blake2b(text.encode()).hexdigest()
+def digest(content) -> str:
+    """Of bytes, or of an array of them."""
+    return hashlib.blake2b(content).hexdigest()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from metrics.base import SetScore, Value
+from metrics.base import LESS, SetScore, Value
 from metrics.pairs import DIRECTIONS, PairFolder
 from metrics.reals import FEW
 from metrics.statistics import bootstrap_interval, mean, over_runs, values_of
@@ -11,7 +11,6 @@ from metrics.yardsticks import Yardsticks
 from util.files import write_json
 from util.pages.results import write_page
 
-LESS = ("background_l1", "lpips", "all_empty", "all_full")  # is better
 TITLES = {"AtoB": "A to B", "BtoA": "B to A"}
 
 

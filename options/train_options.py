@@ -1,6 +1,7 @@
 """Options of training."""
 
 import argparse
+from pathlib import Path
 
 from models.losses import GAN_MODES
 from models.schedules import POLICIES
@@ -13,6 +14,7 @@ NOT_NEGATIVE = (
     *("data_patience", "lr", "lr_D"),
     *("lambda_A", "lambda_B", "lambda_idt", "lambda_ctx"),
 )
+COUNTS = ("niter", "niter_decay", "pool_size", "keep_last", "eval_epoch_freq")
 ON_NAN = ("stop", "skip", "rollback")
 POSITIVE = (
     "print_freq",
@@ -167,6 +169,22 @@ class TrainOptions(BaseOptions):
             metavar="K",
             help="keep the last K numbered checkpoints (default 0: all)",
         )
+        group.add_argument(
+            "--eval_epoch_freq",
+            type=int,
+            default=0,
+            metavar="N",
+            help="score the validation pictures every N epochs by evaluate.py, and before the "
+            "first (default 0: never)",
+        )
+        group.add_argument(
+            "--eval_metric",
+            metavar="NAME",
+            help="score in metrics.json by which best_net_* are kept, such as mask_iou",
+        )
+        group.add_argument(
+            "--eval_phase", default="val", help="validation pictures: PHASEA, PHASEB"
+        )
         group.add_argument("--no_html", action="store_true", help="no training page")
         add_logger_arguments(group)
 
@@ -193,7 +211,15 @@ class TrainOptions(BaseOptions):
             yield "--overwrite begins anew and --continue_train goes on: type one of them"
         if opt.save_minutes is not None and not opt.save_minutes > 0:
             yield f"--save_minutes {opt.save_minutes}: more than 0"
-        for flag in (*POSITIVE, "niter", "niter_decay", "pool_size", "keep_last"):
+        if opt.eval_metric and not opt.eval_epoch_freq:
+            yield f"--eval_metric {opt.eval_metric}: say how often, --eval_epoch_freq N"
+        if opt.eval_epoch_freq and opt.dataroot:
+            for domain in "AB":
+                folder = Path(opt.dataroot) / f"{opt.eval_phase}{domain}"
+                if not folder.is_dir():
+                    yield f"--eval_phase {opt.eval_phase}: {folder} is not there"
+                    break
+        for flag in (*POSITIVE, *COUNTS):
             least = int(flag in POSITIVE)
             if getattr(opt, flag) < least:
                 yield f"--{flag} {getattr(opt, flag)}: at least {least}"

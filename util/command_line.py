@@ -1,6 +1,7 @@
 """An argument parser whose mistakes are one line, for every command and script."""
 
 import argparse
+import math
 import sys
 
 from util.errors import did_you_mean
@@ -11,6 +12,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def __init__(self, **keywords):
         super().__init__(allow_abbrev=False, **keywords)
+        self.register("type", float, finite)
 
     def error(self, message: str):
         print(f"error: {message}", file=sys.stderr)
@@ -27,3 +29,11 @@ class OneLineParser(argparse.ArgumentParser):
             nearest = did_you_mean(word, flags).partition(" Known:")[0]
             self.error(f"unknown flag {word}: {nearest if '?' in nearest else 'see --help'}")
         return found
+
+
+def finite(text: str) -> float:
+    """A number as `float` reads it, but for nan and inf, which no option can be."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is no finite number")
+    return value

@@ -12,12 +12,15 @@ class Progress:
     images   pictures per domain of it that are done
     total    pictures per domain in all epochs
     step     pictures of the last batch
+    best     the best score on the validation pictures so far, and the epoch that it is of
     """
 
     epoch: int = 1
     images: int = 0
     total: int = 0
     step: int = 0
+    best: float | None = None
+    best_epoch: int = 0
 
     def advance(self, images: int) -> None:
         """Count one batch."""
@@ -33,12 +36,12 @@ class Progress:
         """Whether the last batch passed a multiple of `every` pictures, whatever the batch size."""
         return self.total // every > (self.total - self.step) // every
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict:
         return asdict(self)
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def load_state_dict(self, state: dict) -> None:
         for field in fields(self):
-            setattr(self, field.name, state[field.name])
+            setattr(self, field.name, state.get(field.name, field.default))
 
 
 class StepTimer:

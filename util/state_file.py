@@ -8,6 +8,7 @@ import hashlib
 import os
 import pickle
 import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -77,7 +78,9 @@ def read_state(path: Path) -> dict:
             end = file.read()
             plain = end[-22:-18] == b"PK\5\6" and end[-2:] == b"\0\0"  # a zip without a comment
             if not plain and hash_of(file, size - DIGITS) != end:
-                raise TornError(f"{path} is not whole, or not what was written")
+                raise TornError(
+                    f"{path} is not whole, or not what was written: use another copy of it"
+                )
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from None
     return load_file(path)
@@ -99,12 +102,14 @@ def load_file(path: Path) -> dict:
     Raises TornError if it is not whole, UserError if it holds more than tensors and plain values.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters of a strange file is an error
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(
             f"{path} holds more than weights and was not loaded: get it from its source again"
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # a broken pickle makes the unpickler stumble in any way
         raise TornError(
             f"{path} cannot be read, it may be truncated ({first_line(error)})"
         ) from None

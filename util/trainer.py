@@ -4,7 +4,7 @@ import time
 
 from util.checkpoint import Checkpoints
 from util.device import memory_facts
-from util.distributed import Agreement, from_main
+from util.distributed import Agreement, from_main, is_main
 from util.interruption import Interruption, name_of
 from util.loggers import Loggers, make_record
 from util.progress import Progress, StepTimer
@@ -26,6 +26,7 @@ class Trainer:
         progress: Progress,
         loggers: Loggers,
         interruption: Interruption,
+        validation,
     ):
         self.opt = opt
         self.loader = loader
@@ -34,6 +35,7 @@ class Trainer:
         self.progress = progress
         self.loggers = loggers
         self.interruption = interruption
+        self.validation = validation
         self.epochs = opt.niter + opt.niter_decay
         self.timer = StepTimer()
         self.clock = SaveClock(opt.save_minutes)
@@ -42,6 +44,8 @@ class Trainer:
 
     def train(self) -> None:
         """All epochs that are left. Raises SystemExit when a signal came."""
+        if self.validation.every and not self.progress.total:
+            self.validate(0)
         while self.progress.epoch <= self.epochs:
             try:
                 self.train_epoch()
@@ -116,6 +120,15 @@ class Trainer:
         self.model.update_learning_rate()
         if last or finished % self.opt.save_epoch_freq == 0:
             self.save("latest", str(finished))
+        if self.validation.due(finished):
+            self.validate(finished)
+
+    def validate(self, epoch: int) -> None:
+        """Score the weights on the validation pictures, and keep them if they are the best."""
+        self.save("latest")
+        self.checkpoints.finish()
+        if from_main(is_main() and self.validation.score(epoch)):
+            self.save("best")
 
 
 class SaveClock:

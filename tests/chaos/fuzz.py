@@ -1,0 +1,342 @@
+#!/usr/bin/env python3
+"""Options, datasets and files that nobody thought of: each works, or gets one clear line.
+
+    python tests/chaos/fuzz.py --options 5000 --datasets 500 --files 2000
+
+What else happens is printed with the smallest example that hypothesis finds.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+from PIL import Image
+
+import test as test_command
+import train
+from data.pictures import read_image, read_mask
+from datasets import generate_shapes_dataset
+from options.parser import OptionParser
+from options.train_options import TrainOptions
+from util.command_line import OneLineParser
+from util.errors import UserError
+from util.loggers.records import read_records
+from util.state_file import load_file, read_state
+from util.trainer import Trainer
+
+SMALL = "--gpu_ids -1 --ngf 2 --ndf 2 --n_blocks 1 --load_size 32 --crop_size 24 --display_id 0"
+# Options of which any value is fine and slow, or which reach beyond this machine.
+LEFT_OUT = {
+    *("--help", "-h", "--dataroot", "--name", "--checkpoints_dir", "--compile", "--gpu_ids"),
+    *("--logger", "--display_id", "--display_start", "--display_server", "--wandb_project"),
+    *("--data_patience", "--eval_epoch_freq", "--eval_metric", "--num_threads", "--nThreads"),
+    *("--verbose", "--cache", "--precision", "--dist_timeout"),
+}
+NUMBERS = (-1, 0, 1, 2, 3, 4, 5, 7, 8, 24, 28, 32, 33, 36, 64)
+WORDS = ("", "x", "..", "a b", "ü", "{model}", "{", "'\"<script>", "0", "-1", "nan", "é/è")
+
+
+class OneStep(Exception):  # noqa: N818, the good end of an example
+    """A step was taken."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--options", type=int, default=5000, help="sets of options")
+    parser.add_argument("--datasets", type=int, default=500)
+    parser.add_argument("--files", type=int, default=2000, help="broken files")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        words = "--save_root data --size 32 --train 3 --test 2 --max_instances 3"
+        quietly(lambda: generate_shapes_dataset.main(words.split()))
+        print("options:", told(fuzz_options(args.options, args.seed)))
+        print("datasets:", told(fuzz_datasets(args.datasets, args.seed)))
+        print("broken files:", told(fuzz_files(args.files, args.seed)))
+
+
+def told(counts: Counter) -> str:
+    return ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+
+
+def quietly(call) -> tuple[str, str]:
+    """Call it; returns what went to stdout and stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        call()
+    return out.getvalue(), err.getvalue()
+
+
+def verdict(main, argv: list[str]) -> str:
+    """`a step taken`, `refused` or `done`; raises AssertionError for anything else."""
+    err = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
+            main(argv)
+    except OneStep:
+        return "a step taken"
+    except SystemExit as end:
+        lines = [line for line in err.getvalue().splitlines() if not line.startswith("warning: ")]
+        clear = lines and all(line.startswith("error: ") and len(line) > 20 for line in lines)
+        assert end.code == 2 and clear, (argv, end.code, err.getvalue())
+        return "refused"
+    return "done"
+
+
+def run_fuzz(strategy, check, count: int, seed: int) -> Counter:
+    """`check` of so many examples, counted by what it returns."""
+    counts: Counter = Counter()
+    if not count:
+        return counts
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+    @given(strategy)
+    def examples(example):
+        counts[check(example)] += 1
+
+    seeded(seed)(examples)()
+    return counts
+
+
+# ---- options
+
+
+def flags() -> list:
+    """Every option of train.py, as argparse knows it."""
+    found = []
+    honest = OptionParser.parse_args
+
+    def look(self, *arguments, **more):
+        found.extend(self._actions)
+        return honest(self, *arguments, **more)
+
+    OptionParser.parse_args = look
+    try:
+        TrainOptions().parse(["--dataroot", ".", *SMALL.split()])
+    finally:
+        OptionParser.parse_args = honest
+    return [a for a in found if a.option_strings and not {*a.option_strings} & LEFT_OUT]
+
+
+def values_of(action) -> st.SearchStrategy[list[str]]:
+    """What may be typed after a flag."""
+    if action.nargs == 0:
+        return st.just([])
+    if action.choices:
+        one = st.sampled_from([*map(str, action.choices), "nonsense"])
+    elif action.type is int:
+        one = st.sampled_from([*map(str, NUMBERS), "1.5", "x"])
+    elif action.type is float:
+        one = st.sampled_from(["-1", "0", "0.5", "1", "10", "1e30", "nan", "inf", "x"])
+    else:
+        one = st.sampled_from([*WORDS, *map(str, NUMBERS)])
+    many = action.nargs in ("+", "*")
+    return st.lists(one, min_size=1, max_size=3) if many else st.lists(one, min_size=1, max_size=1)
+
+
+def option_sets() -> st.SearchStrategy[list[str]]:
+    def typed(action) -> st.SearchStrategy[list[str]]:
+        names = st.sampled_from(action.option_strings)
+        return st.tuples(names, values_of(action)).map(lambda pair: [pair[0], *pair[1]])
+
+    some = st.lists(st.sampled_from(flags()).flatmap(typed), min_size=1, max_size=6)
+    return some.map(lambda parts: [word for part in parts for word in part])
+
+
+def fuzz_options(count: int, seed: int) -> Counter:
+    honest = Trainer.step
+
+    def one_step(self, batch):
+        honest(self, batch)
+        raise OneStep
+
+    def check(words: list[str]) -> str:
+        shutil.rmtree("checkpoints", ignore_errors=True)
+        return verdict(train.main, ["--dataroot", "data", "--name", "r", *SMALL.split(), *words])
+
+    Trainer.step = one_step
+    try:
+        return run_fuzz(option_sets(), check, count, seed)
+    finally:
+        Trainer.step = honest
+
+
+# ---- datasets
+
+MODES = {"RGB": "png", "L": "png", "RGBA": "png", "LA": "png", "P": "png", "1": "png"}
+MODES |= {"I;16": "png", "I": "tif", "F": "tif", "CMYK": "jpg"}
+
+
+@st.composite
+def datasets(draw) -> list[tuple]:
+    """Pictures of both domains: their sizes, modes, masks, and what is odd about some of them."""
+    usual = st.sampled_from(((32, 32), (40, 57), (24, 33)))
+    odd = st.tuples(st.sampled_from((1, 23, 24)), st.sampled_from((1, 24, 57)))
+    sizes = st.one_of(usual, usual, usual, odd)
+    kinds = ("full", "half", "half", "half", "grey", "empty", "of another size", "broken")
+    name = st.sampled_from(("a", "b 1", "c_0", "ü", "d.e", "f_1_2", "'<i>"))
+    mask = st.tuples(
+        st.sampled_from((0, 1, 7, 10**6)),
+        st.sampled_from(kinds),
+        st.sampled_from(("L", "1", "RGB", "P", "I;16")),
+    )
+    picture = st.tuples(
+        st.sampled_from("AB"),
+        name,
+        sizes,
+        st.sampled_from(sorted(MODES)),
+        st.lists(mask, max_size=3),
+    )
+    good = [(domain, "good", (32, 32), "RGB", [(0, "half", "L")]) for domain in "AB"]
+    return [*good, *draw(st.lists(picture, max_size=3))]
+
+
+def write_dataset(root: Path, pictures: list[tuple]) -> None:
+    shutil.rmtree(root, ignore_errors=True)
+    for domain in "AB":
+        for folder in (f"train{domain}", f"train{domain}_seg"):
+            (root / folder).mkdir(parents=True)
+    for domain, name, (height, width), mode, masks in pictures:
+        pixels = np.arange(height * width * 3, dtype=np.uint8).reshape(height, width, 3)
+        save(Image.fromarray(pixels), mode, root / f"train{domain}" / f"{name}.{MODES[mode]}")
+        for number, kind, mask_mode in masks:
+            size = (height + 1, width) if kind == "of another size" else (height, width)
+            level = {"empty": 0, "grey": 100}.get(kind, 255)
+            values = np.full(size, level, np.uint8)
+            if kind == "half":
+                values[:, : width // 2] = 0
+            path = root / f"train{domain}_seg" / f"{name}_{number}.png"
+            save(Image.fromarray(values), mask_mode, path)
+            if kind == "broken":
+                path.write_bytes(path.read_bytes()[:40])
+
+
+def save(picture: Image.Image, mode: str, path: Path) -> None:
+    """In a mode that Pillow does not convert to by itself, too."""
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+    else:
+        picture = picture.convert(mode)
+    picture.save(path)
+
+
+def fuzz_datasets(count: int, seed: int) -> Counter:
+    honest = Trainer.step
+
+    def one_step(self, batch):
+        honest(self, batch)
+        raise OneStep
+
+    def check(example: tuple) -> str:
+        pictures, words = example
+        write_dataset(Path("odd"), pictures)
+        shutil.rmtree("checkpoints", ignore_errors=True)
+        more = ["--data_patience", "0", *words.split()]
+        return verdict(train.main, ["--dataroot", "odd", "--name", "r", *SMALL.split(), *more])
+
+    words = st.sampled_from(
+        (
+            "",
+            "--no_mask keep",
+            "--preprocess crop",
+            "--preprocess none",
+            "--preprocess scale_width",
+            "--cache",
+            "--input_nc 1 --output_nc 1",
+            "--batch_size 2",
+            "--dry_run",
+        )
+    )
+    Trainer.step = one_step
+    try:
+        return run_fuzz(st.tuples(datasets(), words), check, count, seed)
+    finally:
+        Trainer.step = honest
+
+
+# ---- broken files
+
+
+def fuzz_files(count: int, seed: int) -> Counter:
+    """Flipped bits and lost ends of every kind of file that is read."""
+    verdict(train.main, f"--dataroot data --name r --niter 1 --niter_decay 0 {SMALL}".split())
+    verdict(test_command.main, "--dataroot data --name r --gpu_ids -1".split())
+    picture = next(Path("data/trainA").iterdir())
+    Image.open(picture).save("a.jpg")
+    Image.open(picture).save("a.webp")
+    Image.open(picture).save("a.tif")
+    run = Path("checkpoints/r")
+    cached = f"--dataroot data --name c --cache --niter 1 --niter_decay 0 {SMALL}".split()
+    verdict(train.main, cached)
+    cache = next(Path("data/cache").glob("trainA*.scenes"))
+    retrain = ["--overwrite", *cached]
+    translate = "--dataroot data --name r --gpu_ids -1 --num_test 1".split()
+    kinds = {
+        picture: lambda path: read_image(path, 3),
+        Path("a.jpg"): lambda path: read_image(path, 3),
+        Path("a.webp"): lambda path: read_image(path, 1),
+        Path("a.tif"): read_mask,
+        run / "state.pt": read_state,
+        run / "latest_net_G_A.pth": load_file,
+        run / "metrics.jsonl": read_records,
+        run / "options.json": lambda _: verdict(test_command.main, translate),
+        cache: lambda _: verdict(train.main, retrain),
+    }
+    wholes = {path: path.read_bytes() for path in kinds}
+    draw, counts = random.Random(seed), Counter()
+    quick = [path for path in kinds if path not in (cache, run / "options.json")]
+    for number in range(count):
+        path = draw.choice(list(kinds) if number % 20 == 0 else quick)
+        path.write_bytes(harmed(wholes[path], draw))
+        try:
+            kinds[path](path)
+            counts["read all the same"] += 1
+        except UserError as error:
+            assert str(error) and "\n" not in str(error), error
+            counts["refused"] += 1
+        finally:
+            path.write_bytes(wholes[path])
+    return counts
+
+
+def harmed(content: bytes, draw: random.Random) -> bytes:
+    """With some bits flipped, or cut, or with bytes between."""
+    content = bytearray(content)
+    kind = draw.randrange(4)
+    if kind == 0:
+        return bytes(content[: draw.randrange(len(content))])
+    if kind == 1:
+        place = draw.randrange(len(content))
+        content[place:place] = draw.randbytes(draw.randrange(1, 50))
+    for _ in range(draw.choice((1, 1, 3, 30))):
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+    return bytes(content)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+"""Breaks small trainings in every way we know, and prints what became of them.
+
+    python tests/chaos/run.py                        # half an hour: the table of docs/reliability.md
+    python tests/chaos/run.py --kills 4 --others 1   # two minutes
+
+Every run is the same command, begun again until it ends well. Its weights, optimisers, pools and
+random states are then compared, bit for bit, with those of a run that nothing happened to.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[2])]
+
+from harness import HEADER, Outcome, Run, durations, moments
+
+import util.files
+from datasets import generate_shapes_dataset
+from models.unpaired import UnpairedModel
+from util.command_line import OneLineParser
+from util.results import aligned
+
+BLOWS = 5  # to one run, before it is let go on
+FAULTS = (
+    *("kills", "kills_while_saving", "sigterm", "full_disk", "torn_state", "lost_files"),
+    *("dead_visdom", "hung_visdom", "not_finite", "clock"),
+)
+VARIANTS = ("", "--num_threads 2", "--precision bf16", "--save_latest_freq 2")
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        laboratory = Laboratory(Path(folder), args.seed)
+        outcomes = []
+        for fault in args.only:
+            count = {"kills": args.kills, "kills_while_saving": args.kills // 4}.get(
+                fault, args.others
+            )
+            outcomes.append(getattr(laboratory, fault)(count))
+            print(".", end="", flush=True, file=sys.stderr)
+    print(file=sys.stderr)
+    print(aligned([HEADER, *(outcome.row() for outcome in outcomes)]))
+    if not all(outcome.good for outcome in outcomes):
+        raise SystemExit(1)
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=200, help="kill -9 at random moments")
+    parser.add_argument("--others", type=int, default=10, help="times of every other fault")
+    parser.add_argument("--only", nargs="+", choices=FAULTS, default=FAULTS, help="these faults")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    return parser.parse_args(argv)
+
+
+class Laboratory:
+    """A dataset, and for each variant of the command the end of a run that nothing happened to."""
+
+    def __init__(self, folder: Path, seed: int):
+        self.folder, self.seed = folder, seed
+        self.data = folder / "data"
+        with contextlib.redirect_stdout(io.StringIO()):
+            words = f"--save_root {self.data} --size 32 --train 8 --test 3 --max_instances 3"
+            generate_shapes_dataset.main(words.split())
+        self.ends: dict[str, tuple[dict, float]] = {}
+        self.count = 0
+
+    def unbroken(self, words: str) -> tuple[dict, float]:
+        """Its state at the end, and the seconds that it took."""
+        if words not in self.ends:
+            run = self.new_run(words)
+            seconds = durations(run)
+            self.ends[words] = (run.state(), seconds)
+        return self.ends[words]
+
+    def new_run(self, words: str = "", sabotage: Callable = lambda: None, data=None) -> Run:
+        self.count += 1
+        return Run(data or self.data, self.folder / f"run{self.count}", words, sabotage)
+
+    def blows(self, outcome: Outcome, number: int, count: int, words: str, sabotage=None) -> None:
+        """Runs that get signals at random moments until so many have been sent."""
+        whole, seconds = self.unbroken(words)
+        while count > 0:
+            run = self.new_run(words, sabotage or (lambda: None))
+            for after in moments(min(BLOWS, count), seconds, self.seed + self.count):
+                if run.hit(number, after) == 0:  # it was done before
+                    break
+                outcome.note(run)
+                count -= 1
+            outcome.end(run, whole)
+            shutil.rmtree(run.folder)
+
+    # ---- the faults
+
+    def kills(self, count: int) -> Outcome:
+        outcome = Outcome("kill -9")
+        for i, words in enumerate(VARIANTS):
+            if own := count // len(VARIANTS) + (i < count % len(VARIANTS)):
+                self.blows(outcome, signal.SIGKILL, own, words)
+        return outcome
+
+    def kills_while_saving(self, count: int) -> Outcome:
+        """Every write takes so long that most blows hit one."""
+        outcome = Outcome("kill -9 while saving")
+        self.blows(outcome, signal.SIGKILL, count, "--save_latest_freq 2", slow_disk)
+        return outcome
+
+    def sigterm(self, count: int) -> Outcome:
+        outcome = Outcome("SIGTERM")
+        self.blows(outcome, signal.SIGTERM, count, "")
+        return outcome
+
+    def full_disk(self, count: int) -> Outcome:
+        """A disk that is full for a second in the middle of the run."""
+        outcome = Outcome("disk full for a while")
+        whole, seconds = self.unbroken("")
+        for after in moments(count, seconds / 2, self.seed):
+            run = self.new_run("")
+            with small_disk(run.folder) as fill:
+                child = run.start()
+                time.sleep(after)
+                fill()
+                time.sleep(1)
+                fill(False)
+                run.finish(child)
+                outcome.note(run)
+                outcome.end(run, whole)
+        return outcome
+
+    def torn_state(self, count: int) -> Outcome:
+        """A state file that lost its end, or a byte of it, after the run was killed."""
+        outcome = Outcome("state file torn or altered")
+        whole, seconds = self.unbroken("--save_latest_freq 2")
+        for i in range(count):
+            run = self.new_run("--save_latest_freq 2")
+            run.hit(signal.SIGKILL, seconds * 0.8)
+            outcome.tried += 1
+            path = run.checkpoints / "state.pt"
+            if path.is_file() and (run.checkpoints / "state_before.pt").is_file():
+                content = bytearray(path.read_bytes())
+                if i % 2:
+                    content[len(content) // 2] ^= 1
+                path.write_bytes(content if i % 2 else content[: len(content) // 3])
+            outcome.end(run, whole)
+        return outcome
+
+    def lost_files(self, count: int) -> Outcome:
+        """Pictures that are gone for a second, as on a network disk."""
+        outcome = Outcome("pictures gone for a while")
+        whole, seconds = self.unbroken("")
+        for after in moments(count, seconds / 2, self.seed):
+            own = self.folder / f"data{self.count}"
+            shutil.copytree(self.data, own)
+            run = self.new_run("", data=own)
+            child = run.start()
+            time.sleep(after)
+            own.joinpath("trainA").rename(own / "away")
+            time.sleep(1)
+            own.joinpath("away").rename(own / "trainA")
+            run.finish(child)
+            outcome.note(run)
+            outcome.end(run, whole)
+        return outcome
+
+    def dead_visdom(self, count: int) -> Outcome:
+        return self.with_visdom("visdom dead", count, free_port)
+
+    def hung_visdom(self, count: int) -> Outcome:
+        with socket.socket() as hung:
+            hung.bind(("127.0.0.1", 0))
+            hung.listen(1000)
+            return self.with_visdom("visdom hung", count, lambda: hung.getsockname()[1])
+
+    def with_visdom(self, fault: str, count: int, port: Callable[[], int]) -> Outcome:
+        outcome, (whole, _) = Outcome(fault), self.unbroken("")
+        for _ in range(count):
+            words = f"--display_id 1 --display_server http://127.0.0.1 --display_port {port()}"
+            run = self.new_run(words)
+            outcome.tried += 1
+            outcome.end(run, whole)
+        return outcome
+
+    def not_finite(self, count: int) -> Outcome:
+        """Losses of one step that are not finite: back to the last save, and on without it."""
+        outcome = Outcome("losses not finite")
+        reference = None
+        for _ in range(count):
+            run = self.new_run("--on_nan rollback", lambda: spoil(9))
+            outcome.tried += 1
+            run.run()
+            reference = reference or run.state()
+            outcome.stuck += "back to epoch" not in run.told()
+            outcome.end(run, reference)
+        return outcome
+
+    def clock(self, count: int) -> Outcome:
+        """The wall clock jumps by years, back and forth; in the process, not the machine's."""
+        outcome, (whole, _) = Outcome("clock jumps"), self.unbroken("--save_minutes 0.01")
+        for _ in range(count):
+            run = self.new_run("--save_minutes 0.01", jumping_clock)
+            outcome.tried += 1
+            outcome.end(run, whole)
+        return outcome
+
+
+# ---- sabotage, in the run's own process
+
+
+def slow_disk() -> None:
+    honest = os.fsync
+
+    def slow(handle: int) -> None:
+        time.sleep(0.05)
+        honest(handle)
+
+    util.files.os.fsync = slow
+
+
+def jumping_clock() -> None:
+    honest, calls = time.time, []
+
+    def jumping() -> float:
+        calls.append(1)
+        return honest() + (-1) ** len(calls) * 1e8
+
+    time.time = jumping
+
+
+def spoil(step: int) -> None:
+    """The generators' losses of one step are not finite."""
+    steps, train_groups = [], UnpairedModel.train_groups
+    losses = UnpairedModel.generator_losses
+
+    def counted(self):
+        steps.append(1)
+        yield from train_groups(self)
+
+    def spoilt(self, *arguments):
+        bad = len(steps) == step
+        return {n: x * float("nan") if bad else x for n, x in losses(self, *arguments).items()}
+
+    UnpairedModel.train_groups, UnpairedModel.generator_losses = counted, spoilt
+
+
+# ---- surroundings
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[Callable]:
+    """A folder on a disk of its own of a few megabytes, and a function that fills or frees it.
+
+    Raises SystemExit where none can be mounted.
+    """
+    folder.mkdir(parents=True)
+    words = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    if subprocess.run(words, capture_output=True).returncode:
+        raise SystemExit("error: a small disk cannot be mounted: run this as root")
+    filler = folder / "filler"
+
+    def fill(full: bool = True) -> None:
+        if not full:
+            filler.unlink()
+            return
+        with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+
+    try:
+        yield fill
+    finally:
+        subprocess.run(["umount", str(folder)], capture_output=True)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
