@@ -15,8 +15,15 @@ from options.base_options import run_folder
 from options.train_options import TrainOptions
 from util.checkpoint import Checkpoints
 from util.device import prepare_device
-from util.distributed import connected, is_main, quiet_unless_main, rank, world_size
-from util.errors import command
+from util.distributed import (
+    connected,
+    is_main,
+    quiet_unless_main,
+    rank,
+    share,
+    world_size,
+)
+from util.errors import UserError, command
 from util.interruption import Interruption
 from util.loggers import RunCard, create_loggers
 from util.memory import enough_memory
@@ -37,6 +44,11 @@ def main(argv: list[str] | None = None) -> None:
     dataset = create_dataset(opt)
     loader = SceneLoader(dataset, opt)
     with connected(opt.dist_timeout), enough_memory(LESS_MEMORY):
+        if len(set(share(opt.continue_train))) > 1:
+            raise UserError(
+                f"--resume auto: some processes find a state in {run_folder(opt)}, others do not: "
+                "let all machines share --checkpoints_dir"
+            )
         device = prepare_device(opt)
         torch.manual_seed(opt.seed)
         model = create_model(opt, device)
@@ -66,7 +78,7 @@ def main(argv: list[str] | None = None) -> None:
             checkpoints,
             Interruption() as interruption,
         ):
-            validation = Validation(opt, run_folder(opt), progress)
+            validation = Validation(opt, run_folder(opt), progress, interruption.came)
             parts = (model, checkpoints, progress, loggers, interruption, validation)
             Trainer(opt, loader, *parts).train()
     print(f"done: {epochs} epochs, saved in {run_folder(opt)}")

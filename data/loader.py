@@ -97,6 +97,10 @@ class SceneLoader:
         """Pictures in the batch that follows `done` others of an epoch, in all processes."""
         return min(self.sampler.batch_size, self.sampler.stop - done)
 
+    def is_over(self, done: int) -> bool:
+        """Whether no batch follows `done` pictures of an epoch."""
+        return done >= self.sampler.stop
+
     def epoch(self, number: int, skip: int = 0) -> Iterator[dict[str, Scene]]:
         """This process's batches of epoch `number`, without the first `skip` pictures."""
         self.sampler.epoch, self.sampler.skip = number, skip

@@ -1,18 +1,22 @@
 """Scores of a run while it is trained: evaluate.py on its validation pictures, now and then."""
 
 import json
+import math
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 from tqdm import tqdm
 
 from metrics.base import LESS
 from util.errors import UserError
+from util.files import write_text
 from util.progress import Progress
 
+FILE = "val_scores.jsonl"
 COMMAND = Path(__file__).resolve().parents[1] / "evaluate.py"
 OF_PROCESSES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 FAMILIES = ("fid", "kid", "lpips", "classification", "masked_classification", "detection")
@@ -27,11 +31,15 @@ class Validation:
     `val`. Which one is best is known from `progress`, so that a run that goes on knows it too.
     """
 
-    def __init__(self, opt, folder: Path, progress: Progress):
+    def __init__(
+        self, opt, folder: Path, progress: Progress, asked_to_end: Callable[[], bool] = bool
+    ):
         self.every = opt.eval_epoch_freq
         self.metric = opt.eval_metric
         self.folder = folder
         self.progress = progress
+        self.asked_to_end = asked_to_end
+        self.unreported: Scores = {}
         families = ["auto", *(f for f in FAMILIES if (self.metric or "").startswith(f))]
         self.words = ["--dataroot", opt.dataroot, "--name", opt.name, "--phase", opt.eval_phase]
         self.words += ["--checkpoints_dir", opt.checkpoints_dir, "--metrics", ",".join(families)]
@@ -49,9 +57,8 @@ class Validation:
         scores = self.measure(epoch)
         if not scores:
             return False
-        line = {"epoch": epoch, "total": self.progress.total, "scores": scores}
-        with open(self.folder / "val_scores.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        self.unreported = scores
+        self.write_down(epoch, scores)
         if not self.metric:
             return False
         value = mean_of(scores, self.metric)
@@ -67,24 +74,48 @@ class Validation:
         tqdm.write(f"validation after epoch {epoch}: {self.metric} {value:.5g}, {until}")
         return better
 
+    def news(self) -> dict[str, Scores]:
+        """The scores since this was last asked, for a report."""
+        scores, self.unreported = self.unreported, {}
+        return {"scores": scores} if scores else {}
+
+    def write_down(self, epoch: int, scores: Scores) -> None:
+        """Add a line to `val_scores.jsonl`; of a run that went back, in the place of later ones."""
+        path = self.folder / FILE
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        kept = [line for line in lines if epoch_of(line) < epoch]
+        own = json.dumps({"epoch": epoch, "total": self.progress.total, "scores": scores})
+        try:
+            write_text(path, "\n".join([*kept, own, ""]))
+        except OSError as error:
+            self.fail(f"{path} cannot be written ({error})", epoch)
+
     def measure(self, epoch: int) -> Scores:
         environment = {n: x for n, x in os.environ.items() if n not in OF_PROCESSES}
-        done = subprocess.run(
-            [sys.executable, str(COMMAND), *self.words],
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        command = [sys.executable, str(COMMAND), *self.words]
+        process = subprocess.Popen(command, env=environment, stdout=DEVNULL, stderr=PIPE, text=True)
         try:
-            if done.returncode == 0:
+            said, status = self.wait(process), process.returncode
+            if self.asked_to_end():
+                return {}
+            if status == 0:
                 return json.loads((self.results / "metrics.json").read_text())
-            reason = next(iter(done.stderr.strip().splitlines()[-1:]), f"status {done.returncode}")
+            reason = next(iter(said.strip().splitlines()[-1:]), f"status {status}")
         except (OSError, ValueError) as error:
             reason = str(error)
         self.fail(
             f"{self.results.name} could not be scored: {reason.removeprefix('error: ')}", epoch
         )
         return {}
+
+    def wait(self, process: subprocess.Popen) -> str:
+        """Its complaints when it has ended, which it is told to when the run is."""
+        while True:
+            try:
+                return process.communicate(timeout=0.5)[1]
+            except subprocess.TimeoutExpired:
+                if self.asked_to_end():
+                    process.terminate()
 
     def fail(self, text: str, epoch: int) -> None:
         if epoch == 0:
@@ -95,6 +126,14 @@ class Validation:
 def gpu_of(opt) -> str:
     """The run's first GPU, or the CPU."""
     return str(opt.gpu_ids[0]) if opt.gpu_ids else "-1"
+
+
+def epoch_of(line: str) -> float:
+    """The epoch of a line of scores; after all others of one that is torn."""
+    try:
+        return json.loads(line)["epoch"]
+    except (ValueError, TypeError, KeyError):
+        return math.inf
 
 
 def mean_of(scores: Scores, name: str) -> float | None:

@@ -1,5 +1,6 @@
 """Updates that are not finite are not made, and what they were made of is kept to look at."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -31,6 +32,17 @@ class Moment:
     random: Tensor = field(default_factory=torch.get_rng_state)
     losses: Mapping[str, Tensor] = field(default_factory=dict)
     broken: Tensor | None = None
+
+    def bad_losses(self) -> list[str]:
+        """The names of the losses that are not finite."""
+        return [name for name, loss in self.losses.items() if not math.isfinite(float(loss))]
+
+    def describe(self) -> str:
+        """What is not finite, and of which pictures, in words."""
+        scenes = [scene for part in self.parts for scene in part.scenes.values()]
+        names = [name for scene in scenes for name in scene.names]
+        what = f"loss {', '.join(bad)}" if (bad := self.bad_losses()) else "a gradient"
+        return f"{what} is not finite in the update of {self.kind} by {', '.join(names)}"
 
 
 class Guard:
@@ -86,6 +98,10 @@ class Guard:
         self.copied = torch.cuda.Event()
         self.copied.record()
         return self.numbers[0] if broken else None
+
+    def settled(self) -> int | None:
+        """The same, up to the step just taken; waits for the device."""
+        return self.numbers[-1] if self.flag else None
 
     def broken(self) -> list[Moment]:
         """The updates that were not made since the last `clear`; waits for the device."""

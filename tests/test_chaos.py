@@ -28,6 +28,6 @@ def test_runs_are_broken_and_go_on():
 
 def test_odd_options_datasets_and_files_work_or_are_refused():
     pytest.importorskip("hypothesis")
-    words = "--options 40 --datasets 20 --files 100".split()
+    words = "--options 20 --datasets 10 --files 60".split()
     lines = harness(str(ROOT / "tests/chaos/fuzz.py"), *words).splitlines()
     assert all("refused" in line for line in lines) and "a step taken" in lines[0]

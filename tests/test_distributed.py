@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,14 @@ train.main(sys.argv[1:])
 COMMON = "--niter 1 --niter_decay 0 --no_html --no_mask keep --serial_batches --print_freq 4"
 
 
-def start(processes: int, folder: Path, dataroot: Path, words: str) -> list[subprocess.Popen]:
-    """`train.py` in float64 in so many processes, as torchrun would start them."""
+def start(
+    processes: int, folder: Path | Sequence[Path], dataroot: Path, words: str
+) -> list[subprocess.Popen]:
+    """`train.py` in float64 in so many processes, as torchrun would start them.
+
+    They work in one folder, or each in one of its own.
+    """
+    folders = [folder] * processes if isinstance(folder, Path) else folder
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -41,7 +48,7 @@ def start(processes: int, folder: Path, dataroot: Path, words: str) -> list[subp
     return [
         subprocess.Popen(
             command,
-            cwd=folder,
+            cwd=folders[i],
             env=os.environ | place | {"RANK": str(i), "LOCAL_RANK": str(i), "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -42,7 +42,7 @@ def signal_in_step(monkeypatch, number: int, at: int) -> None:
     ],
 )
 def test_stopped_and_resumed_is_unbroken(run, monkeypatch, capfd, number, words):
-    words = f"--niter 2 --niter_decay 1 --print_freq 1 {EVERYTHING} {words}"
+    words = f"--niter 1 --niter_decay 1 --print_freq 1 {EVERYTHING} {words}"
     run(train.main, f"--name whole {words}")
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
         if "cycle" in words:

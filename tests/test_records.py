@@ -45,6 +45,14 @@ def test_panels_have_one_role_and_both_directions():
     assert "GPU memory, GB" not in panels(record(8))
 
 
+def test_scores_have_panels_and_are_never_thinned_out():
+    scores = {"AtoB": {"mask_iou": 0.5}, "BtoA": {"mask_iou": 0.7}}
+    many = [record(i, **({"scores": scores} if i == 3 else {})) for i in range(9)]
+    assert panels(many[3])["validation: mask_iou"] == {"A to B": 0.5, "B to A": 0.7}
+    assert [one["total"] for one in thinned(many, points=2)] == [3, 8]
+    assert [one["total"] for one in thinned(many, points=9)] == list(range(9))
+
+
 def test_a_log_is_read_but_for_what_was_cut_short(tmp_path):
     path = tmp_path / "metrics.jsonl"
     assert read_records(path) == []

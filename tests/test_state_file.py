@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from conftest import double_model
+from util import checkpoint
 from util.checkpoint import Checkpoints
 from util.errors import UserError
 from util.progress import Progress
@@ -108,6 +109,16 @@ def test_a_save_that_fails_is_told_once_and_tried_again(capsys):
     assert out.count("nothing can be saved") == 1 and out.count("saving works again") == 1
 
 
+def test_a_save_is_written_however_soon_the_next_one_comes():
+    for _ in range(50):
+        saver, done = Saver(), []
+        for number in range(5):
+            saver.ready()
+            saver.start(lambda number=number, done=done: done.append(number))
+        saver.finish(patience=5)
+        assert done == [0, 1, 2, 3, 4]
+
+
 def test_a_save_that_fails_gives_way_to_the_next_one():
     saver, first, second = Saver(retry=1000), [], []
     saver.ready()
@@ -155,6 +166,31 @@ def test_a_torn_state_is_named_and_the_one_before_is_used(tmp_path, capsys):
     before.write_bytes(b"")
     with pytest.raises(TornError):
         checkpoints.resume(model, Progress())
+
+
+def test_a_torn_state_never_takes_the_place_of_the_whole_one(tmp_path, monkeypatch):
+    """A run that went on from the save before is killed in its first own save."""
+    model, checkpoints = double_model(), Checkpoints(tmp_path)
+    for total in (1, 2):
+        checkpoints.save(model, Progress(total=total))
+        checkpoints.finish()
+    (tmp_path / "state.pt").write_bytes(b"torn")
+    again = Checkpoints(tmp_path)
+    again.resume(model, Progress())
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "write_state", full)
+        with pytest.raises(OSError, match="No space"):
+            again.write({"model": {"networks": {}}}, ())
+    assert again.newest_state()[1]["progress"]["total"] == 1
+    again.save(model, Progress(total=3))
+    again.save(model, Progress(total=4))
+    again.finish()
+    found = [read_state(path)["progress"]["total"] for path in again.states()]
+    assert found == [4, 3]
 
 
 def test_numbered_checkpoints_are_thinned_out(tmp_path):

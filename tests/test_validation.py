@@ -1,7 +1,9 @@
 """A run is scored on its validation pictures by evaluate.py, and keeps the weights that are best."""
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,9 @@ from test_checkpoints import assert_same, state
 
 import train
 from conftest import one_line_error
+from metrics import validation
 from metrics.validation import Validation
+from util.loggers.records import read_records
 from util.progress import Progress
 from util.state_file import load_file
 
@@ -29,24 +33,69 @@ def scores_of(run: str) -> list[dict]:
 
 
 def test_a_run_is_scored_and_its_best_weights_are_kept(run, with_val, capsys):
-    words = "--niter 2 --niter_decay 0 --print_freq 2"
+    words = "--niter 1 --niter_decay 0 --print_freq 2"
     eval_words = "--eval_epoch_freq 1 --eval_metric background_l1"
     run(train.main, f"--name scored {words} {eval_words}", with_val)
     out = capsys.readouterr().out
-    assert out.count("validation after epoch") == 3  # before the first, and after both
+    assert out.count("validation after epoch") == 2  # before the first, and after it
     found = scores_of("scored")
-    assert [one["epoch"] for one in found] == [0, 1, 2]
+    assert [one["epoch"] for one in found] == [0, 1]
     values = [sum(one["scores"][way]["background_l1"] for way in ("AtoB", "BtoA")) for one in found]
-    best = min(range(3), key=values.__getitem__)
+    best = min(range(2), key=values.__getitem__)
     saved = state("scored")
     assert saved["progress"]["best_epoch"] == best
+    logged = [r for r in read_records(Path("checkpoints/scored/metrics.jsonl")) if "scores" in r]
+    assert [one["total"] for one in logged] == [2, 6]  # the first report has those before it
+    assert [one["scores"] for one in logged] == [one["scores"] for one in found]
     weights = load_file(Path("checkpoints/scored/best_net_G_A.pth"))
     latest = load_file(Path("checkpoints/scored/latest_net_G_A.pth"))
     assert weights.keys() == latest.keys()
     assert Path("checkpoints/scored/val/scored/val_latest/index.html").is_file()
     run(train.main, f"--name plain {words}", with_val)  # being looked at changes nothing
+    logs = [Path(f"checkpoints/{name}/metrics.jsonl") for name in ("scored", "plain")]
+    scored, plain = ([(r["total"], r["losses"]) for r in read_records(log)] for log in logs)
+    assert scored == plain
     assert_same(saved["model"], state("plain")["model"])
     assert_same(saved["processes"], state("plain")["processes"])
+
+
+QUICK = """
+import sys
+from pathlib import Path
+from time import sleep
+words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+folder = Path(words["--results_dir"], words["--name"], words["--phase"] + "_latest")
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "metrics.json").write_text('{"AtoB": {"mask_iou": 0.5}}')
+sleep(1)
+"""
+
+
+def test_a_signal_while_scoring_ends_the_run_before_it(
+    run, with_val, tmp_path, monkeypatch, capsys
+):
+    """The run that goes on scores again, and ends like one that nobody stopped."""
+    monkeypatch.setattr(validation, "COMMAND", tmp_path / "quick.py")
+    validation.COMMAND.write_text(QUICK)
+    words = "--niter 2 --niter_decay 0 --print_freq 2 --eval_epoch_freq 2 --eval_metric mask_iou"
+    run(train.main, f"--name whole {words}", with_val)
+    honest, calls = Validation.wait, []
+
+    def wait(self, process):
+        calls.append(process)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return honest(self, process)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(Validation, "wait", wait)
+        run(train.main, f"--name parts {words}", with_val)
+    assert stop.value.code == 128 + signal.SIGTERM and calls[1].returncode == -signal.SIGTERM
+    assert "epoch 2, 6 pictures into it; saved" in capsys.readouterr().out
+    assert [one["epoch"] for one in scores_of("parts")] == [0]
+    run(train.main, f"--name parts {words} --continue_train", with_val)
+    assert scores_of("parts") == scores_of("whole")
+    assert_same(state("parts"), state("whole"))
 
 
 class Opt:
@@ -54,17 +103,28 @@ class Opt:
     dataroot, checkpoints_dir, gpu_ids = ".", ".", []
 
 
+def test_a_run_that_goes_back_has_its_scores_once(tmp_path):
+    scorer = Validation(Opt(), tmp_path, Progress())
+    for epoch in (2, 4, 6, 4):
+        scorer.write_down(epoch, {"AtoB": {"mask_iou": epoch}})
+    with open(tmp_path / "val_scores.jsonl", "a") as file:
+        file.write('{"epoch": 6, "to')
+    scorer.write_down(6, {})
+    lines = (tmp_path / "val_scores.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [2, 4, 6]
+
+
 def test_the_best_is_known_by_the_sense_of_the_score(tmp_path, monkeypatch, capsys):
     progress = Progress()
-    validation = Validation(Opt(), tmp_path, progress)
-    assert [epoch for epoch in range(5) if validation.due(epoch)] == [0, 2, 4]
+    scorer = Validation(Opt(), tmp_path, progress)
+    assert [epoch for epoch in range(5) if scorer.due(epoch)] == [0, 2, 4]
     values = iter([0.5, 0.7, None, 0.6])
     monkeypatch.setattr(
         Validation,
         "measure",
         lambda *_: {"AtoB": {"mask_iou": next(values)}, "BtoA": {"mask_iou": None}},
     )
-    assert [validation.score(epoch) for epoch in (2, 4, 6, 8)] == [True, True, False, False]
+    assert [scorer.score(epoch) for epoch in (2, 4, 6, 8)] == [True, True, False, False]
     assert (progress.best, progress.best_epoch) == (0.7, 4)
     out = capsys.readouterr().out
     assert "mask_iou 0.6, the best is 0.7 of epoch 4" in out and "warning: --eval_metric" in out

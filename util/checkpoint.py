@@ -14,6 +14,7 @@ from util.errors import UserError
 from util.files import remove_leftovers, write_atomic
 from util.progress import Progress
 from util.saver import KeptCopy, Saver
+from util.stamp import device_name
 from util.state_file import TornError, first_line, load_file, read_state, save, write_state
 
 STATE_FILE = "state.pt"
@@ -34,6 +35,7 @@ class Checkpoints:
         self.keep = keep
         self.saver = Saver()
         self.kept = KeptCopy()
+        self.newest_torn = False
 
     def begin(self, model, progress: Progress) -> None:
         """Make the folder ready for a run: one that goes on saves first, a new one clears it.
@@ -75,7 +77,7 @@ class Checkpoints:
                 "model": model.state_dict(),
                 "progress": progress.state_dict(),
                 "processes": processes,
-                "torch": str(torch.__version__),
+                "arithmetic": arithmetic(model.device),
             }
         )
         self.saver.start(lambda: self.write(state, labels))
@@ -84,9 +86,10 @@ class Checkpoints:
         """Write a save. Raises OSError; what is there stays whole."""
         self.kept.wait()
         path = self.folder / STATE_FILE
-        if path.exists():
+        if path.exists() and not self.newest_torn:
             keep_as(path, self.folder / EARLIER_FILE)
         write_state(path, state)
+        self.newest_torn = False
         for label in labels:
             self.save_weights(state["model"]["networks"], label)
         self.thin_out()
@@ -141,6 +144,7 @@ class Checkpoints:
     def resume(self, model, progress: Progress) -> None:
         """Put model, progress and random states where the run stopped."""
         path, state = self.newest_state()
+        self.newest_torn = path.name != STATE_FILE
         try:
             self.explain_mismatch(path, model, state["model"]["networks"])
             model.load_state_dict(state["model"])
@@ -148,6 +152,8 @@ class Checkpoints:
             if own := process_state(state["processes"]):
                 model.load_own_state(own["model"])
                 set_random_states(own["random"])
+            if there := difference(state["arithmetic"], arithmetic(model.device)):
+                print(f"note: {there}: what follows differs in the last bits from an unbroken run")
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise UserError(f"{path} does not fit this model ({first_line(error)})") from None
 
@@ -210,6 +216,24 @@ def process_state(states: list[dict]) -> dict | None:
         "fakes, random states and the mean loss of the epoch start anew"
     )
     return None
+
+
+def arithmetic(device: torch.device) -> dict[str, str | int]:
+    """What the last bits of all numbers depend on."""
+    return {
+        "torch": str(torch.__version__),
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def difference(before: Mapping, now: Mapping) -> str:
+    """In which of these two differ, in words, or ''."""
+    return ", ".join(
+        f"{name} was {before[name]} and is {value}"
+        for name, value in now.items()
+        if before.get(name, value) != value
+    )
 
 
 def keep_as(path: Path, other: Path) -> None:

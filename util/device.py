@@ -88,14 +88,12 @@ def faster_precision(device: torch.device, seconds: float = 0.5) -> str:
 
 
 def prepare_device(opt) -> torch.device:
-    """Choose the device, settle `--precision auto` and the CPU threads; says so in one line.
+    """Choose the device and settle `--precision auto`; says so in one line.
 
-    On a CPU the loader's processes (`--num_threads`) need cores of their own, so torch takes as
-    many threads fewer.
+    On a CPU torch's threads stay as many as they are whatever `--num_threads`: the order in which
+    they add up, and with it the last bit of a sum, depends on their number.
     """
     device = choose_device(opt.gpu_ids)
-    if not opt.gpu_ids and opt.num_threads:
-        torch.set_num_threads(max(1, torch.get_num_threads() - opt.num_threads))
     if opt.precision == "auto":
         opt.precision = from_main(faster_precision(device))
     if opt.deterministic:

@@ -6,7 +6,8 @@ LOCAL_RANK on its machine. Process 0 alone prints and writes.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -149,6 +150,28 @@ def from_main(value: Any) -> Any:
     box = [value]
     distributed.broadcast_object_list(box)
     return box[0]
+
+
+def call_in_main(call: Callable[[], Any]) -> Any:
+    """What process 0's call returns, in every process; they wait for it as long as it takes."""
+    if world_size() == 1:
+        return call()
+    with ThreadPoolExecutor(1) as thread:
+        future = thread.submit(call) if is_main() else None
+        while True:  # a single exchange that took longer than --dist_timeout would end the run
+            if is_main():
+                wait([future], timeout=1)
+            if from_main(is_main() and future.done()):
+                return from_main(is_main() and future.result())
+
+
+def share(value: Any) -> list:
+    """Every process's `value`, in all of them."""
+    if world_size() == 1:
+        return [value]
+    values = [None] * world_size()
+    distributed.all_gather_object(values, value)
+    return values
 
 
 def gather(value: Any) -> list | None:

@@ -28,6 +28,9 @@ class Interruption:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
+    def came(self) -> bool:
+        return self.number != 0
+
     def note(self, number: int, _frame) -> None:
         if self.number:
             os._exit(128 + number)

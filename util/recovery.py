@@ -1,12 +1,16 @@
 """What becomes of a run when a loss or gradient is not finite: `--on_nan`."""
 
-import math
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from util.checkpoint import Checkpoints
+from util.distributed import from_main, is_main, rank, share, world_size
 from util.errors import UserError
 from util.progress import Progress
+
+if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+    from models.guard import Moment
 
 MOST = 20  # broken steps among twice as many end a run, whatever the options say
 
@@ -32,18 +36,18 @@ class Recovery:
 
     def recover(self, step: int) -> None:
         """After a broken step. Raises UserError if the run ends, RolledBack if it went back."""
-        moment = self.model.recover()
-        what = f"epoch {self.progress.epoch}, step after picture {step}: {describe(moment)}"
-        told = f"{what}; that update was not made, {self.write_down(moment, step, what)}"
+        told = self.tell(self.model.recover(), step)
         self.broken.append(step)
         if self.policy == "stop" or self.too_often():
             self.checkpoints.save(self.model, self.progress, "latest")
+            if not is_main():
+                raise SystemExit(2)
             often = f", the last of {len(self.broken)} such steps" if self.too_often() else ""
             raise UserError(
                 f"{told}{often}; all else is saved: --continue_train goes on with the next batch, "
                 "with --on_nan skip whenever it happens; a lower --lr may help"
             )
-        if self.policy == "rollback" and self.checkpoints.has_state():
+        if self.policy == "rollback" and self.can_go_back():
             self.go_back(told)
         tqdm.write(f"warning: {told}")
 
@@ -51,36 +55,42 @@ class Recovery:
         latest = self.broken[-MOST:]
         return len(latest) == MOST and latest[-1] - latest[0] < 2 * MOST * self.progress.step
 
+    def can_go_back(self) -> bool:
+        """Whether there is a checkpoint, once process 0 has written the last one."""
+        self.checkpoints.finish()
+        return from_main(self.checkpoints.has_state())
+
     def go_back(self, told: str) -> None:
         """Go to the last checkpoint, to go on without the step that was broken."""
         self.left_out.add(self.broken[-1])
-        self.checkpoints.finish()
         self.checkpoints.resume(self.model, self.progress)
         tqdm.write(f"warning: {told}; back to {place(self.progress)}, to go on without that batch")
         raise RolledBack
 
-    def write_down(self, moment, step: int, what: str) -> str:
-        """Have the update written for `scripts/replay_step.py`; returns words."""
-        if moment is None:
-            return "which another process wrote down"
+    def tell(self, moment: "Moment | None", step: int) -> str:
+        """Have the update written for `scripts/replay_step.py`; what happened, in words.
+
+        Gradients are exchanged, so that what breaks in one process breaks in all: those write it
+        down whose losses are not finite, or all of them if it is a gradient.
+        """
+        where = f"epoch {self.progress.epoch}, step after picture {step}"
+        own = f"process {rank()}: " if world_size() > 1 else ""
+        at_fault = share(bool(moment and moment.bad_losses()))
+        told = ""
+        if moment and (at_fault[rank()] or not any(at_fault)):
+            told = f"{own}{moment.describe()}; {self.write_down(moment, step, where)}"
+        told = "; ".join(words for words in share(told) if words)
+        return f"{where}: that update was not made, {told}"
+
+    def write_down(self, moment: "Moment", step: int, where: str) -> str:
+        """Returns how to make the update again, or why it could not be written."""
         path = self.checkpoints.own_path(f"broken_{step}")
         try:
-            self.model.write_moment(path, moment, what)
+            self.model.write_moment(path, moment, f"{where}: {moment.describe()}")
         except OSError as error:
-            return f"nor could it be written down ({error})"
+            return f"it could not be written down ({error})"
         return f"`python scripts/replay_step.py {path}` makes it again"
 
 
 def place(progress: Progress) -> str:
     return f"epoch {progress.epoch}, {progress.images} pictures into it"
-
-
-def describe(moment) -> str:
-    """Which update is not finite, and of which pictures, in words."""
-    if moment is None:
-        return "an update of another process is not finite"
-    bad = [name for name, value in moment.losses.items() if not math.isfinite(float(value))]
-    scenes = [scene for part in moment.parts for scene in part.scenes.values()]
-    names = [name for scene in scenes for name in scene.names]
-    what = f"loss {', '.join(bad)}" if bad else "a gradient"
-    return f"{what} is not finite in the update of {moment.kind} by {', '.join(names)}"

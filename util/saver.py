@@ -84,7 +84,7 @@ class Saver:
             self.thread = threading.Thread(target=self.work, daemon=True, name="saver")
             self.thread.start()
         with self.news:
-            self.write = write
+            self.write, self.busy = write, True  # from now on: `ready` must not give it up
             self.news.notify_all()
 
     def finish(self, patience: float) -> None:

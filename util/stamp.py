@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -42,13 +43,18 @@ def environment(device: torch.device) -> dict[str, object]:
         "date": now(),
         "command": typed_command(),
         "versions": versions(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        "device": device_name(device),
         "threads": torch.get_num_threads(),
         "system": platform.platform(),
         "commit": commit(),
     }
 
 
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+
+
+@cache
 def processor() -> str:
     """The processor's name, as far as the system tells it, and what PyTorch uses of it."""
     name = platform.processor()

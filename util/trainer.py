@@ -1,10 +1,11 @@
 """The loop over steps and epochs, and what is logged, shown and saved on the way."""
 
 import time
+from typing import NoReturn
 
 from util.checkpoint import Checkpoints
 from util.device import memory_facts
-from util.distributed import Agreement, from_main, is_main
+from util.distributed import Agreement, call_in_main, from_main, share
 from util.interruption import Interruption, name_of
 from util.loggers import Loggers, make_record
 from util.progress import Progress, StepTimer
@@ -61,12 +62,26 @@ class Trainer:
             stop, minutes, broken = self.agreement.reach(
                 self.interruption.number, self.clock.due(), broken
             )
-            if broken:
-                self.agreement.forget()
-                self.recovery.recover(broken - 1)
-            self.log()
-            self.save_on_the_way(stop, minutes)
+            saves = stop or minutes or self.progress.due(self.opt.save_latest_freq)
+            self.recover(broken or (saves and self.broken_step()))
+            self.log(stop)
+            if saves:
+                self.save_on_the_way(stop)
             self.timer.forget()
+        self.recover(self.broken_step())
+
+    def broken_step(self) -> int:
+        """The same as `step` returns, of all processes and up to now, for which it waits.
+
+        Nothing may be saved that came of a broken update.
+        """
+        broken = self.model.guard.settled()
+        return max(share(0 if broken is None else 1 + broken))
+
+    def recover(self, broken: int) -> None:
+        if broken:
+            self.agreement.forget()
+            self.recovery.recover(broken - 1)
 
     def step(self, batch) -> int:
         """Train on a batch; 0, or 1 + the number of a step with an update that was not made.
@@ -80,31 +95,34 @@ class Trainer:
         self.timer.step_done(self.progress.step)
         return 0 if broken is None else 1 + broken
 
-    def log(self) -> None:
+    def log(self, stop: int) -> None:
         self.loggers.step(self.progress)
-        if self.progress.due(self.opt.print_freq):
+        at_end = self.loader.is_over(self.progress.images) and self.reports_at_end()
+        if self.progress.due(self.opt.print_freq) and (stop or not at_end):
             self.report()
         self.loggers.pictures(self.progress)
 
     def report(self) -> None:
-        """Hand losses, speed, memory, learning rates and the model's own facts to the loggers."""
+        """Hand losses, speed, memory, learning rates, the model's own facts and scores over."""
         model = self.model
         facts = self.timer.read() | memory_facts(model.device) | {"lr": model.learning_rates()}
-        facts |= model.get_current_facts()
+        facts |= model.get_current_facts() | self.validation.news()
         record = make_record(self.progress, model.get_current_losses(), facts)
         self.loggers.report(self.progress, record)
 
-    def save_on_the_way(self, stop: int, minutes: int) -> None:
+    def save_on_the_way(self, stop: int) -> None:
         """A checkpoint inside the epoch: after so many pictures or minutes, or as a last one."""
-        if stop or minutes or self.progress.due(self.opt.save_latest_freq):
-            by_iter = self.opt.save_by_iter
-            self.save(f"iter_{self.progress.total}" if by_iter else "latest")
+        self.save(f"iter_{self.progress.total}" if self.opt.save_by_iter else "latest")
         if stop:
-            self.checkpoints.finish(patience=0)
-            from_main(None)  # nobody leaves before process 0 has written
-            where = place(self.progress)
-            print(f"stopped by {name_of(stop)} at {where}; saved: --continue_train goes on there")
-            raise SystemExit(128 + stop)
+            self.leave(stop)
+
+    def leave(self, signal: int) -> NoReturn:
+        """End the run after a save, as a signal asked for."""
+        self.checkpoints.finish(patience=0)
+        from_main(None)  # nobody leaves before process 0 has written
+        where = place(self.progress)
+        print(f"stopped by {name_of(signal)} at {where}; saved: --continue_train goes on there")
+        raise SystemExit(128 + signal)
 
     def save(self, *labels: str) -> None:
         self.checkpoints.save(self.model, self.progress, *labels)
@@ -112,23 +130,36 @@ class Trainer:
 
     def end_epoch(self) -> None:
         finished, last = self.progress.epoch, self.progress.epoch == self.epochs
+        if self.validation.due(finished):
+            self.validate(finished)
+        if self.model.losses and self.reports_at_end():
+            self.report()
         if last:
-            if self.model.losses and not self.progress.due(self.opt.print_freq):
-                self.report()
             self.loggers.pictures(self.progress, last=True)
         self.progress.end_epoch()
         self.model.update_learning_rate()
         if last or finished % self.opt.save_epoch_freq == 0:
             self.save("latest", str(finished))
-        if self.validation.due(finished):
-            self.validate(finished)
+
+    def reports_at_end(self) -> bool:
+        """Whether the end of this epoch has a report: one with scores, or the last."""
+        return self.validation.due(self.progress.epoch) or self.progress.epoch == self.epochs
 
     def validate(self, epoch: int) -> None:
-        """Score the weights on the validation pictures, and keep them if they are the best."""
+        """Score the weights on the validation pictures, and keep them if they are the best.
+
+        Whatever cuts it short, the run that goes on stands before it.
+        """
         self.save("latest")
         self.checkpoints.finish()
-        if from_main(is_main() and self.validation.score(epoch)):
+        better, stop = call_in_main(
+            lambda: (self.validation.score(epoch), self.interruption.number)
+        )
+        if better:
             self.save("best")
+        if stop:
+            self.leave(stop)
+        self.timer.forget()
 
 
 class SaveClock:

@@ -26,6 +26,7 @@ MASKS = {  # of the model's facts about masks, by direction
     "area": "mask area, translated / real",
     "kept": "instances, translated / real",
 }
+SCORED = {"AtoB": "A to B", "BtoA": "B to A"}  # directions of evaluate.py
 DIRECTIONS = {"A": "A to B", "B": "B to A"}
 
 Record = dict
@@ -65,7 +66,7 @@ def parsed(line: str) -> Record | None:
     if not isinstance(record, dict):
         return None
     counted = all(isinstance(record.get(name), int) for name in ("epoch", "iters", "total"))
-    nested = ("losses", "masks", "lr")
+    nested = ("losses", "masks", "lr", "scores")
     return record if counted and all(isinstance(record.get(x, {}), dict) for x in nested) else None
 
 
@@ -111,9 +112,9 @@ def continuous(records: Sequence[Record]) -> list[Record]:
 
 
 def thinned(records: Sequence[Record], points: int = POINTS) -> list[Record]:
-    """At most about `points` of them, evenly spread, the last one included."""
-    every = max(1, -(-len(records) // points))
-    return list(records[len(records) - 1 :: -every][::-1]) if records else []
+    """At most about `points` of them, evenly spread, the last one included, and all with scores."""
+    every, last = max(1, -(-len(records) // points)), len(records) - 1
+    return [x for i, x in enumerate(records) if (last - i) % every == 0 or "scores" in x]
 
 
 def panels(record: Record) -> Panels:
@@ -125,6 +126,9 @@ def panels(record: Record) -> Panels:
     for fact, title in MASKS.items():
         if own := record.get("masks", {}).get(fact):
             found[title] = {DIRECTIONS[domain]: value for domain, value in own.items()}
+    for way, scores in record.get("scores", {}).items():
+        for name, value in scores.items():
+            found.setdefault(f"validation: {name}", {})[SCORED.get(way, way)] = value
     found["learning rate"] = dict(record.get("lr", {}))
     found["pictures per second"] = {"pictures / s": record.get("images_per_s")}
     busy = record.get("time", 0) + record.get("data", 0)
