@@ -34,13 +34,13 @@ from datasets import generate_shapes_dataset
 from models import create_model
 from models.showcase import Showcase
 from options.train_options import TrainOptions
-from train import report
 from util.command_line import OneLineParser
 from util.errors import command
-from util.loggers import Loggers, RunCard, create_loggers
+from util.loggers import Loggers, RunCard, create_loggers, make_record
 from util.loggers.records import read_records
 from util.progress import Progress, StepTimer
 from util.results import aligned
+from util.trainer import facts_of
 
 SERVER = "from visdom.server.run_server import main; main()"  # without fetching what a page needs
 CASES = ("none", "running", "absent", "killed", "hanging", "late")
@@ -168,7 +168,9 @@ def step(model, batch, progress: Progress, loggers: Loggers, args) -> tuple[floa
     with contextlib.redirect_stdout(io.StringIO()):
         loggers.step(progress)
         if reported := progress.due(args.print_freq * args.batch_size):
-            report(loggers, progress, model, timer)
+            facts = facts_of(model, timer)
+            record = make_record(progress, model.get_current_losses(), facts)
+            loggers.report(progress, record)
     loggers.pictures(progress)
     if model.device.type == "cuda":
         torch.cuda.synchronize()

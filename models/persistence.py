@@ -12,6 +12,14 @@ from models.schedules import follow_options
 from util.checkpoint import Checkpoints
 from util.progress import Progress
 
+# What may be another at each start of a run, or says only where it is and how it is watched.
+OF_A_START = (
+    *("name", "suffix", "checkpoints_dir", "typed", "dry_run", "resume", "overwrite"),
+    *("continue_train", "label", "epoch", "epoch_count"),
+    *("logger", "display_id", "display_port", "display_server", "display_env", "display_start"),
+    *("num_threads", "gpu_ids", "verbose", "dist_timeout", "data_patience"),
+)
+
 
 class Persistent:
     """The part of `BaseModel` that checkpoints know; its attributes are those of `BaseModel`."""
@@ -54,6 +62,10 @@ class Persistent:
         """Write an update for `scripts/replay_step.py`. Raises OSError."""
         options = {name: value for name, value in vars(self.opt).items() if name != "typed"}
         write_dump(path, self.state_dict(), moment, options, where)
+
+    def lasting_options(self) -> dict:
+        """The options that the numbers and the files of a run hang on."""
+        return {name: value for name, value in vars(self.opt).items() if name not in OF_A_START}
 
     def network_states(self) -> dict[str, dict[str, Tensor]]:
         """All weights with the official keys, on the CPU."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import convolutions, data_loading, train_step
+from benchmarks import convolutions, data_loading, loggers, saving, train_step
 from conftest import one_line_error
 
 
@@ -67,3 +67,19 @@ def test_mistakes_are_one_line(module, flag, capsys):
         module.main([flag, "0"])
     assert stop.value.code == 2
     one_line_error(capsys, f"{flag} 0")
+
+
+def test_what_saving_costs_is_measured(tmp_path, capsys):
+    words = "--size 32 --ngf 4 --n_blocks 1 --instances 2 --steps 1 --blocks 1 --saves 1"
+    saving.main(f"{words} --gpu_ids -1 --folder {tmp_path}".split())
+    out = capsys.readouterr().out
+    assert "a save stops the step for" in out and "with one every ten minutes" in out
+    assert [line.split()[0] for line in out.splitlines()[3:6]] == ["bare", "guarded", "saved"]
+
+
+def test_dashboards_are_measured(capsys, monkeypatch):
+    pytest.importorskip("visdom")
+    monkeypatch.setattr(loggers, "BLOCK", 1)
+    words = "--steps 1 --size 32 --ngf 4 --gpu_ids -1 --batch_size 1"
+    loggers.main(words.split())
+    assert "hanging" in capsys.readouterr().out

@@ -18,7 +18,7 @@ def test_any_number_of_loader_processes_gives_the_same_weights(run):
     for count in (0, 2, 4):
         run(train.main, f"--name {count} {WORDS} --num_threads {count}")
     assert_same(state("0"), state("2"))
-    assert_same(state("0"), state("4"))
+    assert_same(state("0"), state("4"))  # with optimisers, pools, random states and counters
 
 
 @pytest.fixture
@@ -42,7 +42,16 @@ def test_deterministic_allows_no_other_algorithm(run, monkeypatch):
     run(train.main, f"--name plain {WORDS}")
     run(train.main, f"--name one {WORDS} --deterministic")
     assert seen == [False, True] and os.environ["CUBLAS_WORKSPACE_CONFIG"]
-    assert_same(state("plain"), state("one"))
+    assert_same(state("plain")["model"], state("one")["model"])
+
+
+def test_other_options_are_told_on_going_on(run, capsys):
+    run(train.main, f"--name r {WORDS} --lr 0.001")
+    run(train.main, f"--name r {WORDS} --niter 2 --continue_train --num_threads 1")
+    assert "note: since the last save niter was 1 and is 2, lr was 0.001 and is 0.0002" in (
+        out := capsys.readouterr().out
+    )
+    assert out.count("since the last save") == 1
 
 
 def test_other_arithmetic_is_told_on_going_on(run, monkeypatch, capsys):

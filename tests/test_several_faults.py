@@ -8,6 +8,7 @@ import pytest
 import torch
 from test_checkpoints import assert_same
 from test_distributed import COMMON, DOUBLE, finish, start, weights
+from test_validation import QUICK
 
 from util.loggers.records import read_records
 from util.state_file import read_state
@@ -76,6 +77,18 @@ def test_both_stop_or_go_back_and_one_of_them_says_so(shapes, tmp_path):
     said, _ = finish(start(2, tmp_path, shapes, words))  # spoilt in its own first step
     assert "back to epoch 1, 6 pictures into it" in said and "100%" in said
     assert all(torch.isfinite(value).all() for value in weights(tmp_path, "r").values())
+
+
+def test_scoring_may_take_longer_than_processes_wait_for_one_another(shapes, tmp_path, monkeypatch):
+    quick = tmp_path / "quick.py"
+    quick.write_text(QUICK.replace("sleep(1)", "sleep(9)"))
+    patch = f"import metrics.validation\nmetrics.validation.COMMAND = {str(quick)!r}\n"
+    command = DOUBLE.replace("import train\n", f"import train\n{patch}")
+    monkeypatch.setattr("test_distributed.DOUBLE", command)
+    words = "--eval_epoch_freq 9 --eval_metric mask_iou --eval_phase test --dist_timeout 6"
+    said, _ = finish(start(2, tmp_path, shapes, f"--name r {WORDS} {words}"))
+    assert "validation after epoch 0: mask_iou 0.5" in said and "done: 3 epochs" in said
+    assert (tmp_path / "checkpoints/r/best_net_G_A.pth").is_file()
 
 
 def test_a_state_that_only_one_machine_has_is_told(shapes, tmp_path):

@@ -77,6 +77,7 @@ class Checkpoints:
                 "model": model.state_dict(),
                 "progress": progress.state_dict(),
                 "processes": processes,
+                "options": model.lasting_options(),
                 "arithmetic": arithmetic(model.device),
             }
         )
@@ -152,8 +153,10 @@ class Checkpoints:
             if own := process_state(state["processes"]):
                 model.load_own_state(own["model"])
                 set_random_states(own["random"])
-            if there := difference(state["arithmetic"], arithmetic(model.device)):
-                print(f"note: {there}: what follows differs in the last bits from an unbroken run")
+            if other := difference(state["options"], model.lasting_options()):
+                print(f"note: since the last save {other}")
+            if other := difference(state["arithmetic"], arithmetic(model.device)):
+                print(f"note: {other}: what follows differs in the last bits from an unbroken run")
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise UserError(f"{path} does not fit this model ({first_line(error)})") from None
 

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import time
 from contextlib import suppress
 
+TOGETHER = 3.0  # seconds within which signals are one request
 REQUESTS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -11,11 +13,13 @@ class Interruption:
     """Within its block the first SIGTERM or SIGINT is only noted, as `number`; 0: none came.
 
     Whoever takes steps looks at it after each. A second signal ends the process at once, with the
-    status of a shell, 128 + the signal's number.
+    status of a shell, 128 + the signal's number; not one that comes along with the first, as
+    torchrun and schedulers send it to a process that the terminal has told already.
     """
 
     def __init__(self):
         self.number = 0
+        self.since = 0.0
         self.before: dict[int, object] = {}
 
     def __enter__(self) -> "Interruption":
@@ -32,10 +36,13 @@ class Interruption:
         return self.number != 0
 
     def note(self, number: int, _frame) -> None:
+        now = time.monotonic()
         if self.number:
-            os._exit(128 + number)
-        self.number = number
-        words = f"{name_of(number)}: finishing the step and saving; once more ends at once\n"
+            if now - self.since > TOGETHER:
+                os._exit(128 + number)
+            return
+        self.number, self.since = number, now
+        words = f"{name_of(number)}: finishing the step and saving; again later: end at once\n"
         os.write(2, words.encode())  # print is not for signal handlers
 
 

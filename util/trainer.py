@@ -103,11 +103,9 @@ class Trainer:
         self.loggers.pictures(self.progress)
 
     def report(self) -> None:
-        """Hand losses, speed, memory, learning rates, the model's own facts and scores over."""
-        model = self.model
-        facts = self.timer.read() | memory_facts(model.device) | {"lr": model.learning_rates()}
-        facts |= model.get_current_facts() | self.validation.news()
-        record = make_record(self.progress, model.get_current_losses(), facts)
+        """Hand losses, facts and new scores to the loggers."""
+        facts = facts_of(self.model, self.timer) | self.validation.news()
+        record = make_record(self.progress, self.model.get_current_losses(), facts)
         self.loggers.report(self.progress, record)
 
     def save_on_the_way(self, stop: int) -> None:
@@ -160,6 +158,12 @@ class Trainer:
         if stop:
             self.leave(stop)
         self.timer.forget()
+
+
+def facts_of(model, timer: StepTimer) -> dict:
+    """Speed, memory, learning rates, and what the model itself tells."""
+    facts = timer.read() | memory_facts(model.device) | {"lr": model.learning_rates()}
+    return facts | model.get_current_facts()
 
 
 class SaveClock:
