@@ -5,6 +5,8 @@ import signal
 import time
 from contextlib import suppress
 
+from util.distributed import is_main
+
 TOGETHER = 3.0  # seconds within which signals are one request
 REQUESTS = (signal.SIGTERM, signal.SIGINT)
 
@@ -43,7 +45,8 @@ class Interruption:
             return
         self.number, self.since = number, now
         words = f"{name_of(number)}: finishing the step and saving; again later: end at once\n"
-        os.write(2, words.encode())  # print is not for signal handlers
+        if is_main():
+            os.write(2, words.encode())  # print is not for signal handlers
 
 
 def name_of(number: int) -> str:
