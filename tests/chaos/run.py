@@ -35,7 +35,7 @@ from util.results import aligned
 BLOWS = 5  # to one run, before it is let go on
 FAULTS = (
     *("kills", "kills_while_saving", "sigterm", "full_disk", "torn_state", "lost_files"),
-    *("dead_visdom", "hung_visdom", "not_finite", "clock"),
+    *("spoilt_files", "dead_visdom", "hung_visdom", "not_finite", "clock"),
 )
 VARIANTS = ("", "--num_threads 2", "--precision bf16", "--save_latest_freq 2")
 
@@ -174,6 +174,25 @@ class Laboratory:
             own.joinpath("away").rename(own / "trainA")
             run.finish(child)
             outcome.note(run)
+            outcome.end(run, whole)
+        return outcome
+
+    def spoilt_files(self, count: int) -> Outcome:
+        """Pictures that are cut or replaced; whole again when the run has ended by it."""
+        outcome = Outcome("pictures cut or replaced")
+        whole, seconds = self.unbroken("")
+        for i, after in enumerate(moments(count, seconds / 2, self.seed)):
+            own = self.folder / f"data{self.count}"
+            shutil.copytree(self.data, own)
+            run = self.new_run("", data=own)
+            child = run.start()
+            time.sleep(after)
+            for path in own.joinpath("trainB").iterdir():
+                path.write_bytes(path.read_bytes()[:60] if i % 2 else b"something else")
+            outcome.stuck += run.finish(child) not in (0, 2)
+            outcome.note(run)
+            shutil.rmtree(own)
+            shutil.copytree(self.data, own)
             outcome.end(run, whole)
         return outcome
 
