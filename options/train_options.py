@@ -201,37 +201,15 @@ class TrainOptions(BaseOptions):
     def problems(self, opt):
         yield from super().problems(opt)
         yield from logger_problems(opt)
-        new = not (opt.continue_train or opt.overwrite or opt.dry_run)
-        if new and Checkpoints(run_folder(opt)).holds_run():
-            yield (
-                f"--name {opt.name}: {run_folder(opt)} holds a run: --continue_train goes on with "
-                "it, --overwrite deletes it and begins anew, another --name keeps both"
-            )
-        if opt.overwrite and (opt.continue_train or opt.resume):
-            yield "--overwrite begins anew and --continue_train goes on: type one of them"
+        yield from folder_problems(opt)
+        yield from validation_problems(opt)
         if opt.save_minutes is not None and not opt.save_minutes > 0:
             yield f"--save_minutes {opt.save_minutes}: more than 0"
-        if opt.eval_metric and not opt.eval_epoch_freq:
-            yield f"--eval_metric {opt.eval_metric}: say how often, --eval_epoch_freq N"
-        if opt.eval_epoch_freq and opt.dataroot:
-            for domain in "AB":
-                folder = Path(opt.dataroot) / f"{opt.eval_phase}{domain}"
-                if not folder.is_dir():
-                    yield f"--eval_phase {opt.eval_phase}: {folder} is not there"
-                    break
         for flag in (*POSITIVE, *COUNTS):
             least = int(flag in POSITIVE)
             if getattr(opt, flag) < least:
                 yield f"--{flag} {getattr(opt, flag)}: at least {least}"
-        for flag in (
-            "data_patience",
-            "lr",
-            "lr_D",
-            "lambda_A",
-            "lambda_B",
-            "lambda_idt",
-            "lambda_ctx",
-        ):
+        for flag in NOT_NEGATIVE:
             if getattr(opt, flag, 0) < 0:
                 yield f"--{flag} {getattr(opt, flag)}: must not be negative"
         if not 0 <= opt.beta1 < 1:
@@ -260,3 +238,25 @@ def batch_norm_problems(opt):
         yield f"--accumulate {opt.accumulate} would normalise parts of a batch: use --norm instance"
     if world_size() > 1:
         yield "--norm batch sees the pictures of one process alone: use --norm instance"
+
+
+def folder_problems(opt):
+    """What stands against writing into the run's folder."""
+    new = not (opt.continue_train or opt.overwrite or opt.dry_run)
+    if new and Checkpoints(run_folder(opt)).holds_run():
+        yield (
+            f"--name {opt.name}: {run_folder(opt)} holds a run: --continue_train goes on with "
+            "it, --overwrite deletes it and begins anew, another --name keeps both"
+        )
+    if opt.overwrite and (opt.continue_train or opt.resume):
+        yield "--overwrite begins anew and --continue_train goes on: type one of them"
+
+
+def validation_problems(opt):
+    """What stands against scoring the weights while they are trained."""
+    if opt.eval_metric and not opt.eval_epoch_freq:
+        yield f"--eval_metric {opt.eval_metric}: say how often, --eval_epoch_freq N"
+    if opt.eval_epoch_freq and opt.dataroot:
+        folders = [Path(opt.dataroot) / f"{opt.eval_phase}{domain}" for domain in "AB"]
+        if missing := [folder for folder in folders if not folder.is_dir()]:
+            yield f"--eval_phase {opt.eval_phase}: {missing[0]} is not there"
