@@ -155,7 +155,15 @@ class Outcome:
         return [self.fault, *map(str, counts)]
 
 
-HEADER = ["fault", "tried", "torn", "stuck", "different", "tracebacks", "pictures lost at most"]
+HEADER = [
+    "fault".ljust(28),
+    "tried",
+    "torn",
+    "stuck",
+    "different",
+    "tracebacks",
+    "pictures lost at most",
+]
 
 
 def numbers_of(state: dict | None) -> dict:

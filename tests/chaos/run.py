@@ -30,7 +30,6 @@ import util.files
 from datasets import generate_shapes_dataset
 from models.unpaired import UnpairedModel
 from util.command_line import OneLineParser
-from util.results import aligned
 
 BLOWS = 5  # to one run, before it is let go on
 FAULTS = (
@@ -44,16 +43,16 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     with tempfile.TemporaryDirectory() as folder:
         laboratory = Laboratory(Path(folder), args.seed)
-        outcomes = []
+        good = True
+        print("  ".join(HEADER), flush=True)
         for fault in args.only:
             count = {"kills": args.kills, "kills_while_saving": args.kills // 4}.get(
                 fault, args.others
             )
-            outcomes.append(getattr(laboratory, fault)(count))
-            print(".", end="", flush=True, file=sys.stderr)
-    print(file=sys.stderr)
-    print(aligned([HEADER, *(outcome.row() for outcome in outcomes)]))
-    if not all(outcome.good for outcome in outcomes):
+            outcome = getattr(laboratory, fault)(count)
+            good &= outcome.good
+            print("  ".join(map(str.ljust, outcome.row(), map(len, HEADER))), flush=True)
+    if not good:
         raise SystemExit(1)
 
 
