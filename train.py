@@ -53,7 +53,8 @@ def main(argv: list[str] | None = None) -> None:
         torch.manual_seed(opt.seed)
         model = create_model(opt, device)
         torch.manual_seed(opt.seed + rank())  # the same weights in every process, other dropout
-        checkpoints = Checkpoints(run_folder(opt), opt.keep_last)
+        interruption = Interruption(loader.reading.hurry)
+        checkpoints = Checkpoints(run_folder(opt), opt.keep_last, interruption.came)
         progress = Progress(epoch=opt.epoch_count)
         print(model.setup(checkpoints, progress))
         epochs = opt.niter + opt.niter_decay
@@ -64,8 +65,8 @@ def main(argv: list[str] | None = None) -> None:
             return
         checkpoints.begin(model, progress)
         if progress.epoch > epochs:
-            checkpoints.finish()
-            print(f"nothing left to do: the run has had its {epochs} epochs, raise --niter")
+            with checkpoints:
+                print(f"nothing left to do: the run has had its {epochs} epochs, raise --niter")
             return
 
         if is_main():
@@ -74,9 +75,9 @@ def main(argv: list[str] | None = None) -> None:
         showcase = Showcase(opt, dataset, model)
         card = RunCard(opt.name, run_folder(opt), len(loader), epochs, options.changed(opt))
         with (
+            interruption,
             create_loggers(opt, card, progress, showcase.scenes) as loggers,
             checkpoints,
-            Interruption() as interruption,
         ):
             validation = Validation(opt, run_folder(opt), progress, interruption.came)
             parts = (model, checkpoints, progress, loggers, interruption, validation)

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
@@ -105,6 +106,8 @@ class SceneLoader:
         """This process's batches of epoch `number`, without the first `skip` pictures."""
         self.sampler.epoch, self.sampler.skip = number, skip
         batches = iter(self.loader)
+        if self.loader.num_workers:
+            quiet_about_children()
         while (batch := self.next_of(batches)) is not None:
             if isinstance(batch, UserError):
                 raise batch
@@ -122,7 +125,7 @@ class SceneLoader:
             names = " and ".join(places) or "a picture"
             raise UserError(
                 f"a loader process was killed while it read {names} (too little memory? a broken "
-                "disk?): try --num_threads 0; --continue_train goes on from the last checkpoint"
+                "disk?): try --num_threads 0"
             ) from None
 
 
@@ -170,12 +173,13 @@ class Guarded(torch.utils.data.Dataset):
             try:
                 return self.dataset[draw]
             except UnreadableError as error:
-                if not error.gone or time.monotonic() + pause > end:
+                too_late = time.monotonic() + pause > end or self.reading.hurries()
+                if not error.gone or too_late:
                     return error
                 print(f"warning: {error.path}: {error.reason}; waiting for it", file=sys.stderr)
             except UserError as error:
                 return error
-            time.sleep(pause)
+            self.reading.sleep(pause)
             pause = min(2 * pause, PAUSES[1])
 
 
@@ -187,10 +191,23 @@ class Reading:
     def __init__(self, processes: int):
         self.shared = multiprocessing.RawArray("q", self.FIELDS * processes)
         self.ends = multiprocessing.RawValue("b", 0)
+        self.hurried = multiprocessing.RawValue("b", 0)
         atexit.register(self.end_run)  # comes before multiprocessing ends its processes
 
     def end_run(self) -> None:
         self.ends.value = 1
+
+    def hurry(self) -> None:
+        """From now on no file is waited for."""
+        self.hurried.value = 1
+
+    def hurries(self) -> bool:
+        return bool(self.hurried.value)
+
+    def sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.hurries():
+            time.sleep(0.1)
 
     def run_ends(self) -> bool:
         return bool(self.ends.value)
@@ -211,6 +228,15 @@ def leave_signals_to_the_run(reading: Reading, _) -> None:
     """In a loader process: a terminal's or a cluster's signals are for the run, which ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if reading.run_ends() else None)
+
+
+def quiet_about_children() -> None:
+    """Have a loader process that dies told by `next`, between two steps.
+
+    PyTorch's own handler would raise in the middle of one, whose work could then not be saved.
+    """
+    if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 class Parcel:

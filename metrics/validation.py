@@ -39,6 +39,7 @@ class Validation:
         self.folder = folder
         self.progress = progress
         self.asked_to_end = asked_to_end
+        self.measured = f"{self.metric} of {opt.eval_phase}"
         self.unreported: Scores = {}
         families = ["auto", *(f for f in FAMILIES if (self.metric or "").startswith(f))]
         self.words = ["--dataroot", opt.dataroot, "--name", opt.name, "--phase", opt.eval_phase]
@@ -66,13 +67,25 @@ class Validation:
             known = ", ".join(sorted({name for own in scores.values() for name in own}))
             self.fail(f"--eval_metric {self.metric}: no such number; there are {known}", epoch)
             return False
-        best = self.progress.best
-        better = best is None or (value < best if self.metric in LESS else value > best)
+        better = self.is_best(epoch, value)
         if better:
             self.progress.best, self.progress.best_epoch = value, epoch
+            self.progress.best_of = self.measured
         until = f"the best is {self.progress.best:.5g} of epoch {self.progress.best_epoch}"
         tqdm.write(f"validation after epoch {epoch}: {self.metric} {value:.5g}, {until}")
         return better
+
+    def is_best(self, epoch: int, value: float) -> bool:
+        """Whether no other epoch had a better value, by the same metric of the same pictures."""
+        best = self.progress.best
+        if best is None or self.progress.best_of != self.measured:
+            return True
+        again = epoch == self.progress.best_epoch  # of a run that was killed before it was saved
+        return again or (value < best if self.metric in LESS else value > best)
+
+    def forget_best(self) -> None:
+        """The best weights could not be written: the next ones are."""
+        self.progress.best = None
 
     def news(self) -> dict[str, Scores]:
         """The scores since this was last asked, for a report."""
@@ -82,13 +95,13 @@ class Validation:
     def write_down(self, epoch: int, scores: Scores) -> None:
         """Add a line to `val_scores.jsonl`; of a run that went back, in the place of later ones."""
         path = self.folder / FILE
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        kept = [line for line in lines if epoch_of(line) < epoch]
         own = json.dumps({"epoch": epoch, "total": self.progress.total, "scores": scores})
         try:
+            text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+            kept = [line for line in text.splitlines() if epoch_of(line) < epoch]
             write_text(path, "\n".join([*kept, own, ""]))
         except OSError as error:
-            self.fail(f"{path} cannot be written ({error})", epoch)
+            self.fail(f"{path} cannot be kept ({error})", epoch)
 
     def measure(self, epoch: int) -> Scores:
         environment = {n: x for n, x in os.environ.items() if n not in OF_PROCESSES}
@@ -131,12 +144,14 @@ def gpu_of(opt) -> str:
 def epoch_of(line: str) -> float:
     """The epoch of a line of scores; after all others of one that is torn."""
     try:
-        return json.loads(line)["epoch"]
+        epoch = json.loads(line)["epoch"]
     except (ValueError, TypeError, KeyError):
         return math.inf
+    return epoch if isinstance(epoch, int) else math.inf
 
 
 def mean_of(scores: Scores, name: str) -> float | None:
     """The mean over the directions that have such a score."""
     found = [own[name] for own in scores.values() if own.get(name) is not None]
+    found = [value for value in found if math.isfinite(value)]
     return sum(found) / len(found) if found else None

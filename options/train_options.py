@@ -58,7 +58,8 @@ class TrainOptions(BaseOptions):
         group.add_argument(
             "--overwrite",
             action="store_true",
-            help="begin anew in a folder that holds a run, whose checkpoints and logs are deleted",
+            help="begin anew in a folder that holds a run: its checkpoints go, its logs stay as "
+            "old_*",
         )
         group.add_argument("--epoch_count", type=int, default=1, help="number of the first epoch")
         self.add_optimization_arguments(parser.group("optimisation"))
@@ -248,6 +249,8 @@ def folder_problems(opt):
             f"--name {opt.name}: {run_folder(opt)} holds a run: --continue_train goes on with "
             "it, --overwrite deletes it and begins anew, another --name keeps both"
         )
+    if (root := Path(opt.checkpoints_dir)).exists() and not root.is_dir():
+        yield f"--checkpoints_dir {root} is no folder"
     if opt.overwrite and (opt.continue_train or opt.resume):
         yield "--overwrite begins anew and --continue_train goes on: type one of them"
 

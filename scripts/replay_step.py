@@ -29,6 +29,8 @@ from util.state_file import first_line, read_state
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     dump = read_state(args.dump)
+    if not {"parts", "kind"} <= dump.keys():
+        raise UserError(f"{args.dump} is no dump of an update: name a checkpoints/NAME/broken_N.pt")
     try:
         opt = Namespace(**dump["options"])
         opt.gpu_ids, opt.compile = parse_gpu_ids(args.gpu_ids), False

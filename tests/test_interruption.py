@@ -142,6 +142,7 @@ def test_nobody_loses_a_run_by_typing_its_command_again(run, capsys):
     assert (folder / "loss_log.txt").read_text().count("Training Loss") == 1
     assert len(read_records(folder / "old_metrics.jsonl")) == 6
     assert not (folder / "state_before.pt").exists()
+    assert len((folder / "starts.jsonl").read_text().splitlines()) == 1
 
 
 def test_logs_end_where_the_state_does(run):

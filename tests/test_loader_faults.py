@@ -1,5 +1,6 @@
 """Files that vanish come back, loader processes die, and both are told in one line."""
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import threading
 import time
 
 import pytest
+from test_checkpoints import assert_same, state
 
 import data.loader
 import train
@@ -15,6 +17,7 @@ from data import create_dataset
 from data.base_dataset import Draw
 from data.loader import Guarded, Reading, SceneLoader
 from data.pictures import read_image
+from models.insta_gan_model import InstaGANModel
 from util.errors import UserError
 
 
@@ -84,6 +87,64 @@ def test_the_death_of_a_loader_process_names_what_it_read(own):
         list(taken)
     assert len(read) == 1
     assert all(place in str(error.value) for place in batches.dataset.sources_of(read[0]))
+
+
+def in_step(monkeypatch, number: int, call) -> None:
+    """Let something happen in the middle of a step."""
+    honest, steps = InstaGANModel.train_groups, []
+
+    def train_groups(self):
+        steps.append(1)
+        if len(steps) == number:
+            call()
+        yield from honest(self)
+
+    monkeypatch.setattr(InstaGANModel, "train_groups", train_groups)
+
+
+def kill_loader() -> None:
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGKILL)
+    time.sleep(0.5)  # the rest of the step, in which the kernel tells it
+
+
+@pytest.mark.parametrize("what", ["a picture is lost", "a loader process is killed", "a signal"])
+def test_what_cannot_be_read_costs_nothing_that_was_learnt(own, run, monkeypatch, capfd, what):
+    """The step is finished and saved, and the run that goes on ends as if nothing had been."""
+    away = own.with_name("away")
+    words = "--niter 2 --niter_decay 0 --pool_size 2 --dropout --data_patience 0.2"
+    run(train.main, f"--name whole {words}", own)
+    happens = {
+        "a picture is lost": lambda: (own / "trainB").rename(away),
+        "a loader process is killed": kill_loader,
+        "a signal": lambda: (
+            (own / "trainB").rename(away),
+            threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGTERM)).start(),
+        ),
+    }
+    if "process" in what:
+        words += " --num_threads 1"
+    if "signal" in what:
+        words = words.replace("0.2", "60")
+    start = time.monotonic()
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        in_step(patch, 2, happens[what])
+        run(train.main, f"--name parts {words}", own)
+    assert time.monotonic() - start < 40
+    told = capfd.readouterr()
+    if "signal" in what:
+        assert stop.value.code == 143 and "stopped by SIGTERM at epoch 1" in told.out
+    else:
+        assert stop.value.code == 2 and "Traceback" not in told.err
+        assert told.err.strip().splitlines()[-1].endswith("--continue_train goes on")
+    if away.exists():
+        away.rename(own / "trainB")
+    run(train.main, f"--name parts {words} --continue_train", own)
+    assert_same(*(numbers(state(name)) for name in ("whole", "parts")))
+
+
+def numbers(saved: dict) -> dict:
+    return {name: value for name, value in saved.items() if name != "options"}
 
 
 def test_a_decompression_bomb_is_not_decoded(own, run, capsys):

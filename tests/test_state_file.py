@@ -1,5 +1,6 @@
 """A state file is whole, or known not to be; a save is a picture of one moment."""
 
+import multiprocessing
 import os
 import threading
 import time
@@ -197,8 +198,35 @@ def test_numbered_checkpoints_are_thinned_out(tmp_path):
     model, checkpoints = double_model(), Checkpoints(tmp_path, keep=2)
     for epoch in (5, 10, 100):
         checkpoints.save(model, Progress(), "latest", str(epoch))
+    for total in (5_000, 10_000, 15_000):
+        checkpoints.save(model, Progress(), f"iter_{total}")
     checkpoints.finish()
-    assert checkpoints.labels("G_A") == ["10", "100", "latest"]
+    assert set(checkpoints.labels("G_A")) == {"10", "100", "latest", "iter_10000", "iter_15000"}
+
+
+def test_going_on_does_not_lose_the_save_before(tmp_path):
+    """The first save of a run that goes on is the one that it read."""
+    model, checkpoints = double_model(), Checkpoints(tmp_path)
+    for total in (1, 2):
+        checkpoints.save(model, Progress(total=total))
+        checkpoints.finish()
+    again = Checkpoints(tmp_path)
+    again.resume(model, progress := Progress())
+    again.save(model, progress)
+    again.finish()
+    assert [read_state(path)["progress"]["total"] for path in again.states()] == [2, 1]
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    model = double_model()
+    with Checkpoints(tmp_path) as first:
+        first.begin(model, Progress())
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        child.start()  # as a loader process: it does not hold the folder for the run
+        with pytest.raises(UserError, match="written by another process"):
+            Checkpoints(tmp_path).begin(model, Progress())
+    Checkpoints(tmp_path).begin(model, Progress())
+    child.kill()
 
 
 def test_leftovers_of_killed_processes_are_removed(tmp_path):

@@ -103,12 +103,22 @@ class Opt:
     dataroot, checkpoints_dir, gpu_ids = ".", ".", []
 
 
+def test_the_best_is_of_one_metric_and_is_kept_again_when_scored_again(tmp_path, monkeypatch):
+    progress = Progress(best=0.7, best_epoch=4, best_of="mask_iou of val")
+    scorer = Validation(Opt(), tmp_path, progress)
+    assert [scorer.is_best(*one) for one in ((4, 0.7), (6, 0.7), (6, 0.8))] == [True, False, True]
+    scorer.forget_best()  # they could not be written
+    assert scorer.is_best(6, 0.1)
+    progress.best, scorer.metric, scorer.measured = 0.7, "background_l1", "background_l1 of val"
+    assert scorer.is_best(6, 30.0)
+
+
 def test_a_run_that_goes_back_has_its_scores_once(tmp_path):
     scorer = Validation(Opt(), tmp_path, Progress())
     for epoch in (2, 4, 6, 4):
         scorer.write_down(epoch, {"AtoB": {"mask_iou": epoch}})
     with open(tmp_path / "val_scores.jsonl", "a") as file:
-        file.write('{"epoch": 6, "to')
+        file.write('{"epoch": "x"}\n{"epoch": 6, "to')
     scorer.write_down(6, {})
     lines = (tmp_path / "val_scores.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [2, 4, 6]

@@ -3,15 +3,15 @@
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import torch
 
-from util.distributed import gather, is_main, rank, world_size
+from util.distributed import from_main, gather, is_main, rank, world_size
 from util.errors import UserError
-from util.files import remove_leftovers, write_atomic
+from util.files import remove, remove_leftovers, sole_owner, write_atomic
 from util.progress import Progress
 from util.saver import KeptCopy, Saver
 from util.stamp import device_name
@@ -19,6 +19,7 @@ from util.state_file import TornError, first_line, load_file, read_state, save, 
 
 STATE_FILE = "state.pt"
 EARLIER_FILE = "state_before.pt"  # the save before, should the newest one be lost
+OF_A_RUN = ("*_net_*.pth", "broken_*.pt", "val_scores.jsonl", "val", "starts.jsonl")
 PATIENCE = 600.0  # seconds that the end of a run waits for room on the disk
 
 
@@ -30,36 +31,45 @@ class Checkpoints:
     never needed to continue. Of the numbered ones `keep` are kept, 0: all.
     """
 
-    def __init__(self, folder: Path, keep: int = 0):
+    def __init__(self, folder: Path, keep: int = 0, asked_to_end: Callable[[], bool] = bool):
         self.folder = folder
         self.keep = keep
-        self.saver = Saver()
+        self.owner = ExitStack()
+        self.saver = Saver(asked_to_end)
         self.kept = KeptCopy()
-        self.newest_torn = False
+        self.newest_counts = True  # it stays as the one before when another is saved
 
     def begin(self, model, progress: Progress) -> None:
         """Make the folder ready for a run: one that goes on saves first, a new one clears it.
 
-        A state that was read is written again, should its save have been cut short.
+        A state that was read is written again, should its save have been cut short. Until its block
+        ends no other process may train here: raises UserError if one does.
         """
         if is_main():
             self.folder.mkdir(parents=True, exist_ok=True)
+            self.owner.enter_context(sole_owner(self.folder, f"the run in {self.folder}"))
             remove_leftovers(self.folder)
         if model.opt.continue_train:
             self.save(model, progress, "latest")
         elif is_main():
-            for path in [*self.states(), *self.folder.glob("*_net_*.pth")]:
-                path.unlink(missing_ok=True)
+            self.clear()
+
+    def clear(self) -> None:
+        """Delete what an earlier run left and this one would seem to have made."""
+        for path in [*self.states(), *(p for kind in OF_A_RUN for p in self.folder.glob(kind))]:
+            if path.exists():
+                remove(path)
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, kind, *_) -> None:
-        if kind is None:
-            self.finish()
-            return
-        with suppress(UserError):  # there is a better reason for the end
-            self.finish(patience=0)
+        with self.owner:
+            if kind is None:
+                self.finish()
+                return
+            with suppress(UserError):  # there is a better reason for the end
+                self.finish(patience=0)
 
     # ---- saving
 
@@ -87,10 +97,10 @@ class Checkpoints:
         """Write a save. Raises OSError; what is there stays whole."""
         self.kept.wait()
         path = self.folder / STATE_FILE
-        if path.exists() and not self.newest_torn:
+        if path.exists() and self.newest_counts:
             keep_as(path, self.folder / EARLIER_FILE)
         write_state(path, state)
-        self.newest_torn = False
+        self.newest_counts = True
         for label in labels:
             self.save_weights(state["model"]["networks"], label)
         self.thin_out()
@@ -106,11 +116,20 @@ class Checkpoints:
         return self.folder / f"{stem}{f'_rank{rank()}' if rank() else ''}.pt"
 
     def thin_out(self) -> None:
-        """Delete all but the last `keep` of the numbered checkpoints."""
-        numbered = [label for label in self.labels(".+") if re.fullmatch(r"(iter_)?\d+", label)]
-        for label in numbered[: -self.keep] if self.keep else ():
-            for path in self.folder.glob(f"{label}_net_*.pth"):
-                path.unlink(missing_ok=True)
+        """Delete all but the last `keep` of the epochs' checkpoints, and of those inside epochs."""
+        for series in ("", "iter_") if self.keep else ():
+            found = (re.fullmatch(rf"{series}(\d+)", label) for label in self.labels(".+"))
+            for number in sorted(int(match[1]) for match in found if match)[: -self.keep]:
+                for path in self.folder.glob(f"{series}{number}_net_*.pth"):
+                    path.unlink(missing_ok=True)
+
+    def written(self) -> bool:
+        """Whether the last save is written, once that has been tried; the same in all processes."""
+        try:
+            self.finish(patience=0)
+        except UserError:
+            return from_main(False)
+        return from_main(True)
 
     def finish(self, patience: float = PATIENCE) -> None:
         """Wait until the last save is written. Raises UserError if it cannot be."""
@@ -145,7 +164,7 @@ class Checkpoints:
     def resume(self, model, progress: Progress) -> None:
         """Put model, progress and random states where the run stopped."""
         path, state = self.newest_state()
-        self.newest_torn = path.name != STATE_FILE
+        self.newest_counts = False  # it is torn, or what is saved next is the same
         try:
             self.explain_mismatch(path, model, state["model"]["networks"])
             model.load_state_dict(state["model"])

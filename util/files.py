@@ -15,6 +15,11 @@ except ImportError:  # Windows: two processes may then do the same work, each wh
     fcntl = None
 
 
+HELD: set[int] = set()  # locks of this process, which a process that it forks does not hold
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: [os.close(HELD.pop()) for _ in list(HELD)])
+
+
 def write_atomic(path: Path, write: Callable) -> None:
     """Call `write` with a binary file beside `path`, then rename it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,17 +121,25 @@ def sole_owner(folder: Path, what: str) -> Iterator[None]:
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
+    HELD.add(handle)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        same = folder.exists() and os.path.samestat(os.fstat(handle), folder.stat())
-    except BlockingIOError:
-        same = False
-    try:
-        if not same:
+        if not locked_now(handle, folder):
             raise UserError(f"{what} is being written by another process: wait, or name another")
         yield
     finally:
+        HELD.discard(handle)
         os.close(handle)
+
+
+def locked_now(handle: int, folder: Path) -> bool:
+    """Lock an open folder, unless another process has; a disk without locks is nobody's."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return folder.exists() and os.path.samestat(os.fstat(handle), folder.stat())
 
 
 def remove(path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from util.distributed import is_main
@@ -17,9 +18,11 @@ class Interruption:
     Whoever takes steps looks at it after each. A second signal ends the process at once, with the
     status of a shell, 128 + the signal's number; not one that comes along with the first, as
     torchrun and schedulers send it to a process that the terminal has told already.
+    hurry is called at the first one, from a signal handler.
     """
 
-    def __init__(self):
+    def __init__(self, hurry: Callable[[], None] = bool):
+        self.hurry = hurry
         self.number = 0
         self.since = 0.0
         self.before: dict[int, object] = {}
@@ -44,6 +47,7 @@ class Interruption:
                 os._exit(128 + number)
             return
         self.number, self.since = number, now
+        self.hurry()
         words = f"{name_of(number)}: finishing the step and saving; again later: end at once\n"
         if is_main():
             os.write(2, words.encode())  # print is not for signal handlers

@@ -12,7 +12,7 @@ class Progress:
     images   pictures per domain of it that are done
     total    pictures per domain in all epochs
     step     pictures of the last batch
-    best     the best score on the validation pictures so far, and the epoch that it is of
+    best     the best score on the validation pictures so far, the epoch that it is of, and its name
     """
 
     epoch: int = 1
@@ -21,6 +21,7 @@ class Progress:
     step: int = 0
     best: float | None = None
     best_epoch: int = 0
+    best_of: str = ""
 
     def advance(self, images: int) -> None:
         """Count one batch."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the o
     from models.guard import Moment
 
 MOST = 20  # broken steps among twice as many end a run, whatever the options say
+IN_A_ROW = 5  # and so do these
+DUMPS = 5  # updates that are written down
 
 
 class RolledBack(Exception):  # noqa: N818, it is no error
@@ -43,21 +45,26 @@ class Recovery:
             if not is_main():
                 raise SystemExit(2)
             often = f", the last of {len(self.broken)} such steps" if self.too_often() else ""
+            advice = "" if often else ", with --on_nan skip whenever it happens"
             raise UserError(
-                f"{told}{often}; all else is saved: --continue_train goes on with the next batch, "
-                "with --on_nan skip whenever it happens; a lower --lr may help"
+                f"{told}{often}; all else is saved: --continue_train goes on with the next batch"
+                f"{advice}; a lower --lr may help"
             )
         if self.policy == "rollback" and self.can_go_back():
             self.go_back(told)
         tqdm.write(f"warning: {told}")
 
     def too_often(self) -> bool:
-        latest = self.broken[-MOST:]
-        return len(latest) == MOST and latest[-1] - latest[0] < 2 * MOST * self.progress.step
+        return self.within(MOST, 2 * MOST) or self.within(IN_A_ROW, IN_A_ROW)
+
+    def within(self, count: int, steps: int) -> bool:
+        """Whether so many of the last so many steps were broken."""
+        latest = self.broken[-count:]
+        return len(latest) == count and latest[-1] - latest[0] < steps * self.progress.step
 
     def can_go_back(self) -> bool:
         """Whether there is a checkpoint, once process 0 has written the last one."""
-        self.checkpoints.finish()
+        self.checkpoints.written()
         return from_main(self.checkpoints.has_state())
 
     def go_back(self, told: str) -> None:
@@ -84,6 +91,8 @@ class Recovery:
 
     def write_down(self, moment: "Moment", step: int, where: str) -> str:
         """Returns how to make the update again, or why it could not be written."""
+        if len(self.broken) >= DUMPS:
+            return f"like the {DUMPS} that were written down"
         path = self.checkpoints.own_path(f"broken_{step}")
         try:
             self.model.write_moment(path, moment, f"{where}: {moment.describe()}")

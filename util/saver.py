@@ -59,7 +59,8 @@ class Saver:
     Only an OSError, such as a full disk's, is a failure that may pass; it is told once.
     """
 
-    def __init__(self, retry: float = RETRY):
+    def __init__(self, asked_to_end: Callable[[], bool] = bool, retry: float = RETRY):
+        self.asked_to_end = asked_to_end
         self.retry = retry
         self.news = threading.Condition()
         self.write: Callable[[], None] | None = None
@@ -92,7 +93,8 @@ class Saver:
         end = time.monotonic() + patience
         with self.news:
             while self.write is not None and not self.bug:
-                if self.failure and not self.busy and time.monotonic() >= end:
+                enough = time.monotonic() >= end or self.asked_to_end()
+                if self.failure and not self.busy and enough:
                     raise UserError(f"the last save could not be written ({self.failure})")
                 self.news.wait(0.05)
         if self.bug:

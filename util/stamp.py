@@ -1,6 +1,7 @@
 """What a result was made by: command, versions, date."""
 
 import json
+import os
 import platform
 import shlex
 import subprocess
@@ -33,8 +34,12 @@ def versions() -> dict[str, str]:
 def note_start(folder: Path, device: torch.device, total: int) -> None:
     """Append to a run's `starts.jsonl` where it is started, and after how many pictures."""
     line = json.dumps({"total": total, **environment(device)})
-    with open(folder / STARTS, "a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    try:
+        with open(folder / STARTS, "a+b") as file:
+            torn = file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
+            file.write(b"\n" * bool(torn) + line.encode() + b"\n")
+    except OSError as error:
+        print(f"note: {folder / STARTS}: {error}; the run goes on")
 
 
 def environment(device: torch.device) -> dict[str, object]:

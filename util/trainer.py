@@ -1,11 +1,15 @@
 """The loop over steps and epochs, and what is logged, shown and saved on the way."""
 
 import time
+from collections.abc import Iterator
 from typing import NoReturn
+
+from tqdm import tqdm
 
 from util.checkpoint import Checkpoints
 from util.device import memory_facts
-from util.distributed import Agreement, call_in_main, from_main, share
+from util.distributed import Agreement, call_in_main, from_main, share, world_size
+from util.errors import UserError
 from util.interruption import Interruption, name_of
 from util.loggers import Loggers, make_record
 from util.progress import Progress, StepTimer
@@ -56,7 +60,7 @@ class Trainer:
 
     def train_epoch(self) -> None:
         """What is left of the epoch. Raises RolledBack."""
-        for batch in self.loader.epoch(self.progress.epoch, skip=self.progress.images):
+        for batch in self.batches():
             self.timer.data_ready()
             broken = self.step(batch)
             stop, minutes, broken = self.agreement.reach(
@@ -69,6 +73,19 @@ class Trainer:
                 self.save_on_the_way(stop)
             self.timer.forget()
         self.recover(self.broken_step())
+
+    def batches(self) -> Iterator[dict]:
+        """The rest of the epoch. If no more can be read, what was learnt is saved first."""
+        try:
+            yield from self.loader.epoch(self.progress.epoch, skip=self.progress.images)
+        except UserError as error:
+            # Others that train along are in the middle of a step, and cannot save with this one.
+            if world_size() > 1 or not self.progress.total or self.broken_step():
+                raise
+            self.save("latest")
+            if stop := self.interruption.number:
+                self.leave(stop)
+            raise UserError(f"{error}; all until then is saved, --continue_train goes on") from None
 
     def broken_step(self) -> int:
         """The same as `step` returns, of all processes and up to now, for which it waits.
@@ -149,13 +166,19 @@ class Trainer:
         Whatever cuts it short, the run that goes on stands before it.
         """
         self.save("latest")
-        self.checkpoints.finish()
+        if not self.checkpoints.written():
+            tqdm.write(f"warning: no validation after epoch {epoch}, for nothing can be saved")
+            return
         better, stop = call_in_main(
             lambda: (self.validation.score(epoch), self.interruption.number)
         )
         if better:
             self.save("best")
+            if not self.checkpoints.written():
+                self.validation.forget_best()
         if stop:
+            if self.model.losses:
+                self.report()
             self.leave(stop)
         self.timer.forget()
 
