@@ -217,12 +217,35 @@ def test_going_on_does_not_lose_the_save_before(tmp_path):
     assert [read_state(path)["progress"]["total"] for path in again.states()] == [2, 1]
 
 
+def test_two_saves_stay_until_a_third_is_whole(tmp_path, monkeypatch):
+    """Two files, not two names of one, whatever happens while it is written."""
+    model, checkpoints = double_model(), Checkpoints(tmp_path)
+    for total in (1, 2):
+        checkpoints.save(model, Progress(total=total))
+        checkpoints.finish()
+    seen = []
+
+    def look(path, state):
+        seen.extend(read_state(one)["progress"]["total"] for one in checkpoints.states())
+        write_state(path, state)
+
+    monkeypatch.setattr(checkpoint, "write_state", look)
+    checkpoints.save(model, Progress(total=3))
+    checkpoints.finish()
+    assert seen == [2, 1]
+    assert [read_state(one)["progress"]["total"] for one in checkpoints.states()] == [3, 2]
+    assert {path.name for path in tmp_path.iterdir()} == {"state.pt", "state_before.pt"}
+
+
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
     model = double_model()
     with Checkpoints(tmp_path) as first:
         first.begin(model, Progress())
-        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        forking = multiprocessing.get_context("fork")
+        begun = forking.Event()
+        child = forking.Process(target=lambda: (begun.set(), time.sleep(60)))
         child.start()  # as a loader process: it does not hold the folder for the run
+        assert begun.wait(30)
         with pytest.raises(UserError, match="written by another process"):
             Checkpoints(tmp_path).begin(model, Progress())
     Checkpoints(tmp_path).begin(model, Progress())

@@ -11,13 +11,14 @@ import torch
 
 from util.distributed import from_main, gather, is_main, rank, world_size
 from util.errors import UserError
-from util.files import remove, remove_leftovers, sole_owner, write_atomic
+from util.files import remove, remove_leftovers, sole_owner, sync_folder, write_atomic
 from util.progress import Progress
 from util.saver import KeptCopy, Saver
 from util.stamp import device_name
 from util.state_file import TornError, first_line, load_file, read_state, save, write_state
 
 STATE_FILE = "state.pt"
+COMING_FILE = "state_coming.pt"  # the save that is being written
 EARLIER_FILE = "state_before.pt"  # the save before, should the newest one be lost
 OF_A_RUN = ("*_net_*.pth", "broken_*.pt", "val_scores.jsonl", "val", "starts.jsonl")
 PATIENCE = 600.0  # seconds that the end of a run waits for room on the disk
@@ -49,6 +50,7 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.owner.enter_context(sole_owner(self.folder, f"the run in {self.folder}"))
             remove_leftovers(self.folder)
+            (self.folder / COMING_FILE).unlink(missing_ok=True)
         if model.opt.continue_train:
             self.save(model, progress, "latest")
         elif is_main():
@@ -96,10 +98,12 @@ class Checkpoints:
     def write(self, state: Mapping, labels: tuple[str, ...]) -> None:
         """Write a save. Raises OSError; what is there stays whole."""
         self.kept.wait()
-        path = self.folder / STATE_FILE
+        path, coming = self.folder / STATE_FILE, self.folder / COMING_FILE
+        write_state(coming, state)  # until it is whole, both saves before it stay
         if path.exists() and self.newest_counts:
             keep_as(path, self.folder / EARLIER_FILE)
-        write_state(path, state)
+        os.replace(coming, path)
+        sync_folder(self.folder)
         self.newest_counts = True
         for label in labels:
             self.save_weights(state["model"]["networks"], label)
