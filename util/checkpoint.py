@@ -20,6 +20,7 @@ from util.state_file import TornError, first_line, load_file, read_state, save, 
 STATE_FILE = "state.pt"
 COMING_FILE = "state_coming.pt"  # the save that is being written
 EARLIER_FILE = "state_before.pt"  # the save before, should the newest one be lost
+RUNNING_FILE = ".running"  # which the run that writes in the folder has locked
 OF_A_RUN = ("*_net_*.pth", "broken_*.pt", "val_scores.jsonl", "val", "starts.jsonl")
 PATIENCE = 600.0  # seconds that the end of a run waits for room on the disk
 
@@ -48,7 +49,8 @@ class Checkpoints:
         """
         if is_main():
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.owner.enter_context(sole_owner(self.folder, f"the run in {self.folder}"))
+            (mark := self.folder / RUNNING_FILE).touch()
+            self.owner.enter_context(sole_owner(mark, f"the run in {self.folder}"))
             remove_leftovers(self.folder)
             (self.folder / COMING_FILE).unlink(missing_ok=True)
         if model.opt.continue_train:

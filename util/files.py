@@ -116,7 +116,7 @@ def staged(target: Path, flag: str) -> Iterator[Path]:
 
 @contextmanager
 def sole_owner(folder: Path, what: str) -> Iterator[None]:
-    """Hold a folder's lock; it goes when the process does, however that ends."""
+    """Hold the lock of a folder or file; it goes when the process does, however that ends."""
     if not fcntl:
         yield
         return
