@@ -42,12 +42,13 @@ class Recovery:
         self.broken.append(step)
         if self.policy == "stop" or self.too_often():
             self.checkpoints.save(self.model, self.progress, "latest")
+            kept = "all else is" if self.checkpoints.written() else "what is in the last save is"
             if not is_main():
                 raise SystemExit(2)
             often = f", the last of {len(self.broken)} such steps" if self.too_often() else ""
             advice = "" if often else ", with --on_nan skip whenever it happens"
             raise UserError(
-                f"{told}{often}; all else is saved: --continue_train goes on with the next batch"
+                f"{told}{often}; {kept} saved: --continue_train goes on with the next batch"
                 f"{advice}; a lower --lr may help"
             )
         if self.policy == "rollback" and self.can_go_back():

@@ -85,6 +85,8 @@ class Trainer:
             self.save("latest")
             if stop := self.interruption.number:
                 self.leave(stop)
+            if not self.checkpoints.written():
+                raise
             raise UserError(f"{error}; all until then is saved, --continue_train goes on") from None
 
     def broken_step(self) -> int:
