@@ -176,7 +176,9 @@ class Guarded(torch.utils.data.Dataset):
                 too_late = time.monotonic() + pause > end or self.reading.hurries()
                 if not error.gone or too_late:
                     return error
-                print(f"warning: {error.path}: {error.reason}; waiting for it", file=sys.stderr)
+                if pause == PAUSES[0]:
+                    told = f"{error.reason}; waiting for it, up to {self.patience:g} s"
+                    print(f"warning: {error.path}: {told}", file=sys.stderr)
             except UserError as error:
                 return error
             self.reading.sleep(pause)

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as F
+from torch.nn.functional import interpolate, pad
 
 from data.scene import Scene
 from util.errors import UserError
@@ -90,15 +88,14 @@ def resize_image(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     """uint8 [C, H, W] -> uint8 [C, *size], bicubic."""
     if pixels.shape[-2:] == size:
         return pixels
-    return F.resize(pixels, list(size), interpolation=InterpolationMode.BICUBIC, antialias=True)
+    return interpolate(pixels[None], size, mode="bicubic", antialias=True)[0]
 
 
 def resize_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
     """bool [N, H, W] -> bool [N, *size], nearest neighbour."""
     if masks.shape[-2:] == size:
         return masks
-    mode = InterpolationMode.NEAREST_EXACT
-    return F.resize(masks.to(torch.uint8), list(size), interpolation=mode).bool()
+    return interpolate(masks[:, None].to(torch.uint8), size, mode="nearest-exact")[:, 0].bool()
 
 
 def order_instances(

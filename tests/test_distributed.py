@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -115,32 +114,6 @@ def test_two_processes_train_as_one_with_the_large_batch(twelve, tmp_path, words
     for name, value in one.items():
         assert value.dtype == torch.float64
         assert torch.allclose(value, two[name], atol=tolerance, rtol=0), name
-
-
-def test_a_continued_run_of_two_processes_is_the_unbroken_one(twelve, tmp_path):
-    """Inside an epoch; the pools and random states of both are in the state file."""
-    words = f"--ins_max 2 --pool_size 3 --dropout --batch_size 2 --num_threads 1 {COMMON}"
-    words += " --save_latest_freq 8"
-    finish(start(2, tmp_path, twelve, f"--name whole {words}"))
-    both = start(2, tmp_path, twelve, f"--name parts {words} --niter 1000")
-    state = tmp_path / "checkpoints/parts/state.pt"
-    while not state.is_file():  # the state after 8 of 12 pictures
-        assert both[0].poll() is None, both[0].stderr.read()
-        time.sleep(0.01)
-    for process in both:
-        process.kill()
-        process.communicate()
-    own = torch.load(state)["processes"]
-    first, second = (process["model"]["pools"]["fake_B"]["items"] for process in own)
-    assert not torch.equal(first[0][0], second[0][0])
-    shutil.copytree(tmp_path / "checkpoints/parts", tmp_path / "checkpoints/fewer")
-    said, _ = finish(start(2, tmp_path, twelve, f"--name parts {words} --continue_train"))
-    assert re.search(r"continuing at epoch 1, 8 pictures", said)
-    whole, parts = weights(tmp_path, "whole"), weights(tmp_path, "parts")
-    assert all(torch.equal(value, parts[name]) for name, value in whole.items()) and whole
-
-    (alone,) = finish(start(1, tmp_path, twelve, f"--name fewer {words} --continue_train"))
-    assert "the number of processes was 2 and is 1" in alone and "100%" in alone
 
 
 def test_more_processes_continue_inside_an_epoch(monkeypatch):

@@ -37,7 +37,7 @@ def signal_in_step(monkeypatch, number: int, at: int) -> None:
     [
         (signal.SIGTERM, ""),
         (signal.SIGINT, "--num_threads 2"),
-        (signal.SIGTERM, "--precision bf16"),
+        (signal.SIGTERM, "--precision bf16 --load_size 28 --crop_size 24"),
         (signal.SIGTERM, "--model cycle_gan_seg --accumulate 2"),
     ],
 )

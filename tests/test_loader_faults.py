@@ -6,6 +6,7 @@ import shutil
 import signal
 import threading
 import time
+from functools import partial
 
 import pytest
 from test_checkpoints import assert_same, state
@@ -102,8 +103,9 @@ def in_step(monkeypatch, number: int, call) -> None:
     monkeypatch.setattr(InstaGANModel, "train_groups", train_groups)
 
 
-def kill_loader() -> None:
-    (worker,) = multiprocessing.active_children()
+def kill_loader(others: list) -> None:
+    """`others`: children that earlier tests left."""
+    (worker,) = [child for child in multiprocessing.active_children() if child not in others]
     os.kill(worker.pid, signal.SIGKILL)
     time.sleep(0.5)  # the rest of the step, in which the kernel tells it
 
@@ -116,7 +118,7 @@ def test_what_cannot_be_read_costs_nothing_that_was_learnt(own, run, monkeypatch
     run(train.main, f"--name whole {words}", own)
     happens = {
         "a picture is lost": lambda: (own / "trainB").rename(away),
-        "a loader process is killed": kill_loader,
+        "a loader process is killed": partial(kill_loader, multiprocessing.active_children()),
         "a signal": lambda: (
             (own / "trainB").rename(away),
             threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGTERM)).start(),

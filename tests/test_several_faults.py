@@ -1,6 +1,7 @@
 """What happens to one of several processes happens to all of them, in the same step."""
 
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -31,19 +32,25 @@ def state(folder: Path, name: str) -> dict:
 
 
 def test_a_signal_to_one_of_two_processes_stops_both(shapes, tmp_path):
-    """After the same step; the pools and random states of both are saved, the end is the same."""
+    """After the same step; both go on to the unbroken end, for pools and random states are saved."""
     finish(start(2, tmp_path, shapes, f"--name whole {WORDS}"))
-    words = f"--name parts {WORDS} --resume auto"
-    both = start(2, tmp_path, shapes, words)
+    words = f"{WORDS} --num_threads 1 --resume auto"
+    both = start(2, tmp_path, shapes, f"--name parts {words}")
     while "D_A:" not in both[0].stdout.readline():
         assert both[0].poll() is None, both[0].stderr.read()
     both[1].send_signal(signal.SIGTERM)
     ended = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [143, 143], ended
     assert "stopped by SIGTERM at epoch" in ended[0][0].splitlines()[-1]
-    assert state(tmp_path, "parts")["progress"] != state(tmp_path, "whole")["progress"]
-    finish(start(2, tmp_path, shapes, words))
+    stopped = state(tmp_path, "parts")
+    assert 0 < stopped["progress"]["total"] < state(tmp_path, "whole")["progress"]["total"]
+    pools = [own["model"]["pools"]["fake_B"]["items"] for own in stopped["processes"]]
+    assert not torch.equal(pools[0][0][0], pools[1][0][0])
+    shutil.copytree(tmp_path / "checkpoints/parts", tmp_path / "checkpoints/fewer")
+    finish(start(2, tmp_path, shapes, f"--name parts {words}"))
     assert_same(state(tmp_path, "parts"), state(tmp_path, "whole"))
+    (alone,) = finish(start(1, tmp_path, shapes, f"--name fewer {words}"))
+    assert "the number of processes was 2 and is 1" in alone and "100%" in alone
 
 
 @pytest.fixture

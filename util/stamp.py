@@ -9,10 +9,10 @@ import sys
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import torch
-import torchvision
 
 STARTS = "starts.jsonl"
 
@@ -27,7 +27,7 @@ def versions() -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
-        "torchvision": str(torchvision.__version__),
+        "torchvision": metadata.version("torchvision"),
     }
 
 
