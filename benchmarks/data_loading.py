@@ -36,14 +36,13 @@ from util.errors import UserError, command
 from util.files import write_text
 
 SIDE, CROP, MASKS, DISTINCT = 220, 200, 4, 20
-MEMORY_SAMPLES = 300
 
 
 @command
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     if args.private_memory:
-        print(private_memory(args.private_memory, args.cached, args.batch_size))
+        print(private_memory(args.private_memory, args))
         return
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
         draw_dataset(large, 10 * args.pictures)
         speeds = measure_speeds(small, args)
         memory = {
-            (kind, root.name): memory_of(root, kind == "cache", args.batch_size)
+            (kind, root.name): memory_of(root, kind == "cache", args)
             for kind in ("folder", "cache")
             for root in (small, large)
         }
@@ -69,11 +68,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch_size", type=int, default=4, help="samples per batch")
     parser.add_argument("--rounds", type=int, default=5, help="of which the median is taken")
     parser.add_argument("--seconds", type=float, default=2.0, help="per variant and round")
+    parser.add_argument("--samples", type=int, default=300, help="read before memory is looked at")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     parser.add_argument("--private_memory", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--cached", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    for flag in ("pictures", "batch_size", "rounds", "seconds"):
+    for flag in ("pictures", "batch_size", "rounds", "seconds", "samples"):
         if getattr(args, flag) <= 0:
             raise UserError(f"--{flag} {getattr(args, flag)}: must be positive")
     return args
@@ -185,11 +185,11 @@ def bare_cache() -> Iterator[int]:
 # ---- memory
 
 
-def memory_of(root: Path, cached: bool, batch_size: int) -> float:
+def memory_of(root: Path, cached: bool, args: argparse.Namespace) -> float:
     """Private memory in MB of a fresh process that reads from `root`."""
-    words = ["--private_memory", str(root), "--batch_size", str(batch_size)]
+    words = ["--private_memory", root, "--batch_size", args.batch_size, "--samples", args.samples]
     done = subprocess.run(
-        [sys.executable, __file__, *words, *["--cached"] * cached],
+        [sys.executable, __file__, *map(str, words), *["--cached"] * cached],
         check=True,
         capture_output=True,
         text=True,
@@ -197,9 +197,9 @@ def memory_of(root: Path, cached: bool, batch_size: int) -> float:
     return float(done.stdout.split()[-1])
 
 
-def private_memory(root: Path, cached: bool, batch_size: int) -> float:
-    samples = loader(root, batch_size, "--num_threads 0" + " --cache" * cached)
-    for _ in range(MEMORY_SAMPLES // batch_size):
+def private_memory(root: Path, args: argparse.Namespace) -> float:
+    samples = loader(root, args.batch_size, "--num_threads 0" + " --cache" * args.cached)
+    for _ in range(-(-args.samples // args.batch_size)):
         next(samples)
     lines = Path("/proc/self/status").read_text().splitlines()
     kilobytes = next(line.split()[1] for line in lines if line.startswith("RssAnon"))

@@ -44,17 +44,8 @@ def test_convolutions_are_counted_as_pytorch_counts_them():
 
 
 def test_reading_is_measured(tmp_path, capsys):
-    words = [
-        "--pictures",
-        "3",
-        "--rounds",
-        "1",
-        "--seconds",
-        "0.05",
-        "--json",
-        str(tmp_path / "f.json"),
-    ]
-    data_loading.main(words)
+    words = "--pictures 3 --rounds 1 --seconds 0.05 --samples 8"
+    data_loading.main([*words.split(), "--json", str(tmp_path / "f.json")])
     found = json.loads((tmp_path / "f.json").read_text())
     assert min(found["samples_per_second"].values()) > 0
     assert len(found["private_megabytes"]) == 4

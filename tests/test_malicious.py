@@ -43,7 +43,7 @@ def plant(path: Path, how: str) -> Path:
 
 @pytest.fixture
 def trained(run, capsys):
-    run(train.main, "--name r --niter 1 --niter_decay 0")
+    run(train.main, "--name r --niter 1 --niter_decay 0 --max_dataset_size 1")
     capsys.readouterr()
     return run
 
