@@ -1,5 +1,6 @@
 """Picture files of any kind, as arrays of 8 bits; needs numpy and Pillow alone."""
 
+import logging
 import os
 import struct
 import warnings
@@ -17,6 +18,9 @@ BROKEN = (  # all that Pillow raises for broken files
     *(OSError, ValueError, SyntaxError, EOFError, struct.error),
     Image.DecompressionBombError,
 )
+# Pillow says of a broken EXIF and the like what is broken, more than once, and never in which file.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 class UnreadableError(UserError):

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image
 
 import train
-from conftest import one_line_error
+from conftest import ROOT, one_line_error
 from data.dataset_report import inspect
 from datasets import check_dataset
 
@@ -272,3 +274,18 @@ def test_odd_names_links_and_nested_folders(shapes, tmp_path):
         assert (tmp_path / "page" / unquote(source)).is_file()
     assert "images/testA/a%231.png.jpg" in page.sources
     assert len(set(page.sources)) == len(page.sources)
+
+
+def test_a_broken_exif_is_read_over_in_silence(shapes, tmp_path):
+    shutil.copytree(shapes, root := tmp_path / "odd")
+    size = Image.open(root / "trainA" / "00000.png").size
+    broken = b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01"
+    Image.new("RGB", size).save(root / "trainA" / "00000.jpg", exif=broken)
+    (root / "trainA" / "00000.png").unlink()
+    done = subprocess.run(
+        [sys.executable, "datasets/check_dataset.py", str(root)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
