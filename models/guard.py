@@ -48,13 +48,15 @@ class Moment:
 class Guard:
     """Looks at every update, on the device, so that no step waits for it.
 
-    Once an update is found to be broken it is not made, nor is any other until `clear`: the weights
-    stay what they were at that moment, however late one asks. With a scaler of fp16, whose
-    overflows are everyday and skipped by itself, only losses count.
+    On a GPU the answer is `late`: it is read one step later. Once an update is found to be broken
+    it is not made, nor is any other until `clear`: the weights stay what they were at that moment,
+    however late one asks. With a scaler of fp16, whose overflows are everyday and skipped by
+    itself, only losses count, and it leaves out that update alone.
     """
 
     def __init__(self, device: torch.device):
         self.device = device
+        self.late = device.type == "cuda"
         self.numbers = [0, 0]  # of the step before, and of this
         self.clear()
 
@@ -88,15 +90,16 @@ class Guard:
         self.steps = [self.steps[-1], []]
 
     def end_step(self) -> int | None:
-        """The number of a step with a broken update; a GPU is asked about the step before."""
-        if self.device.type != "cuda":
-            return self.numbers[-1] if self.flag else None
+        """The number of a step with a broken update; if `late`, of the step before."""
+        if not self.late:
+            return self.settled()
         if self.copied is not None:
             self.copied.synchronize()
         broken = bool(self.told)
         self.told.copy_(self.flag, non_blocking=True)
-        self.copied = torch.cuda.Event()
-        self.copied.record()
+        if self.device.type == "cuda":
+            self.copied = torch.cuda.Event()
+            self.copied.record()
         return self.numbers[0] if broken else None
 
     def settled(self) -> int | None:

@@ -9,6 +9,7 @@ from test_checkpoints import assert_same, state
 
 import train
 from conftest import double_model, one_line_error, random_scene
+from models.guard import Guard
 from models.insta_gan_model import InstaGANModel
 from models.unpaired import UnpairedModel
 from scripts import replay_step
@@ -69,14 +70,19 @@ def test_from_a_broken_update_on_nothing_changes(monkeypatch, method, call, how)
     assert model.step(BATCH, 14) is None
 
 
-def test_pools_forget_what_came_of_a_broken_update(monkeypatch):
+@pytest.mark.parametrize("late", [False, True])
+def test_pools_forget_what_came_of_a_broken_update(monkeypatch, late):
+    """And of the step after it, where the answer comes a step later as on a GPU."""
     model = double_model(WORDS)
+    model.guard.late = late
     model.step(BATCH, 0)
     before = everything(model)
     spoil(monkeypatch, "generator_losses", 1, lambda x: x * float("nan"))
-    model.step(BATCH, 2)
-    model.recover()
+    told = [model.step(BATCH, number) for number in ((2, 4) if late else (2,))]
+    assert told == ([None, 2] if late else [2])
+    assert any(loss.isnan() for loss in model.recover().losses.values())
     assert_same(everything(model), before)
+    assert [model.step(BATCH, number) for number in (6, 8)] == [None, None]
 
 
 def test_a_moment_can_be_made_again_to_the_bit(monkeypatch):
@@ -145,6 +151,35 @@ def break_once(monkeypatch, at: int, times: int = 1) -> list:
     monkeypatch.setattr(InstaGANModel, "train_groups", train_groups)
     monkeypatch.setattr(UnpairedModel, "generator_losses", spoilt)
     return calls
+
+
+@pytest.fixture
+def late(monkeypatch) -> None:
+    """The guard's answers come one step later, as on a GPU."""
+    clear = Guard.clear
+    monkeypatch.setattr(Guard, "clear", lambda self: clear(self) or setattr(self, "late", True))
+
+
+def test_a_late_answer_names_its_own_step(run, monkeypatch, capsys, late):
+    break_once(monkeypatch, at=3)
+    run(train.main, "--name r --niter 1 --niter_decay 0 --on_nan skip")
+    out = capsys.readouterr().out
+    assert out.count("is not finite") == 1 and "step after picture 2" in out
+    assert [path.name for path in Path("checkpoints/r").glob("broken_*")] == ["broken_2.pt"]
+    replay_step.main(["checkpoints/r/broken_2.pt"])
+
+
+@pytest.mark.parametrize("words", ["--save_latest_freq 3", ""])
+def test_nothing_of_a_late_answer_is_saved(run, monkeypatch, capsys, late, words):
+    """A save, and the end of the run, ask about the step just taken, and wait for the answer."""
+    break_once(monkeypatch, at=3 if words else 6)
+    with pytest.raises(SystemExit):
+        run(train.main, f"--name r --niter 1 --niter_decay 0 {words}")
+    one_line_error(capsys, "epoch 1", f"after picture {2 if words else 5}", "--continue_train")
+    saved = state("r")
+    assert saved["progress"]["total"] == (3 if words else 6)
+    for weights in saved["model"]["networks"].values():
+        assert all(torch.isfinite(weight).all() for weight in weights.values())
 
 
 def test_skip_goes_on_with_the_next_batch(run, monkeypatch, capsys):
