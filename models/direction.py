@@ -1,10 +1,13 @@
 """A direction of translation: A to B and B to A are two values of one type. Its calls on scenes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 
 from data.scene import Scene
+from models.sequential import Group, Stage, Translation, translate_in_groups
 from util.image_pool import ImagePool
 
 
@@ -49,3 +52,24 @@ def generate(generator: nn.Module, *scenes: Scene | None) -> list[Scene | None]:
 def judge(discriminator: nn.Module, scene: Scene, settled: int = 0) -> Tensor:
     """Patch scores [B, 1, h, w] of a scene whose first `settled` masks need no gradient."""
     return discriminator(scene.image, scene.masks, scene.present, settled)
+
+
+def exchange(pool: ImagePool, fake: Scene) -> list[Scene]:
+    """New fakes for those that the pool returns, joined by size of the picture."""
+    new = [(one.image, one.masks, one.present) for one in fake.split()]  # plain: can be saved
+    by_size: dict[torch.Size, list[Scene]] = {}
+    for past in pool.query(new):
+        by_size.setdefault(past[0].shape, []).append(Scene(*past).to(fake.image.device))
+    return [Scene.cat(scenes) for scenes in by_size.values()] or [fake]
+
+
+def translate_alone(
+    generator: nn.Module, domain: str, scene: Scene, groups: Sequence[Group]
+) -> list[Stage]:
+    """Sequential inference (Eq. 8) of a domain: the scene itself, and after each group."""
+    steps = translate_in_groups(
+        lambda sources: {d: Translation(s, *generate(generator, s)) for d, s in sources.items()},
+        {domain: scene},
+        groups,
+    )
+    return [(Group(0, 0, {}), scene), *((step.group, step.canvases[domain]) for step in steps)]

@@ -4,13 +4,13 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from data.scene import Scene
 from models.base_model import BaseModel
 from models.building import discriminator_keywords, generator_keywords
 from models.composite import composite
-from models.direction import Direction, generate, judge
+from models.direction import Direction, exchange, generate, judge, translate_alone
 from models.guard import Moment
 from models.losses import adversarial_loss, mean_by_name, set_l1_loss
 from models.mask_facts import MaskFacts
@@ -18,12 +18,10 @@ from models.networks import build_discriminator, build_generator
 from models.sequential import (
     Group,
     Part,
-    Stage,
     Step,
     Translation,
     divide_batch,
     translate_group,
-    translate_in_groups,
     unfinished,
 )
 from util.distributed import rank
@@ -264,20 +262,12 @@ class UnpairedModel(BaseModel):
         pairs = [i for i in active if i in part.taking_part[direction.target]]
         judged = [(part.scenes[direction.target].select(pairs), True)]
         fake = step.samples[direction.source].detach()
-        judged += [(past, False) for past in self.exchange(direction.pool, fake)]
+        judged += [(past, False) for past in exchange(direction.pool, fake)]
         losses = [
             adversarial_loss(judge(direction.discriminator, scene), real, self.opt.gan_mode).sum()
             for scene, real in judged
         ]
         return 0.5 * sum(losses)
-
-    def exchange(self, pool: ImagePool, fake: Scene) -> list[Scene]:
-        """New fakes for those that the pool returns, joined by size of the picture."""
-        new = [(one.image, one.masks, one.present) for one in fake.split()]  # plain: can be saved
-        by_size: dict[torch.Size, list[Scene]] = {}
-        for past in pool.query(new):
-            by_size.setdefault(past[0].shape, []).append(Scene(*past).to(self.device))
-        return [Scene.cat(scenes) for scenes in by_size.values()] or [fake]
 
     def get_current_facts(self) -> dict:
         facts = self.mask_facts.read(self.device)
@@ -290,27 +280,15 @@ class UnpairedModel(BaseModel):
         """Translate the batch there and back, every direction that has an input."""
         for domain, scene in self.real.items():
             direction = self.directions[domain]
-            stages = self.infer(direction.generator, scene, domain)
+            groups = unfinished(self.cut({domain: self.present[domain]}))
+            stages = translate_alone(direction.generator, domain, scene, groups)
             fake = stages[-1][1]
-            back = self.infer(direction.back_generator, fake, domain)
+            back = translate_alone(direction.back_generator, domain, fake, groups)
             self.stages[direction.target] = stages
             self.reconstruction[domain] = back[-1][1]
             if not self.is_train and self.opt.composite is not None:
                 fake = composite(scene, fake, self.opt.composite)
             self.fake[direction.target] = fake
-
-    def infer(self, generator: nn.Module, scene: Scene, domain: str) -> list[Stage]:
-        """Sequential inference (Eq. 8): the scene itself, and after each group."""
-        groups = unfinished(self.cut({domain: self.present[domain]}))
-        steps = translate_in_groups(
-            lambda sources: {
-                d: Translation(s, *generate(generator, s)) for d, s in sources.items()
-            },
-            {domain: scene},
-            groups,
-        )
-        done = [(step.group, step.canvases[domain]) for step in steps]
-        return [(Group(0, 0, {}), scene), *done]
 
     def get_current_scenes(self) -> dict[str, Scene]:
         with self.undisturbed():
