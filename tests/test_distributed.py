@@ -21,7 +21,9 @@ from options.train_options import TrainOptions
 from util.distributed import gather, is_main, local_rank, rank, sum_over_processes, world_size
 
 DOUBLE = f"""
-import sys, torch
+import atexit, os, sys, torch
+from torch import distributed
+atexit.register(lambda: distributed.is_initialized() and os._exit(99))  # Python's end may abort
 sys.path.insert(0, {str(ROOT)!r})
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)

@@ -4,18 +4,20 @@ torchrun tells each process its place in the environment: RANK among WORLD_SIZE 
 LOCAL_RANK on its machine. Process 0 alone prints and writes.
 """
 
+import multiprocessing
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, distributed
 
-from util.errors import UserError
+from util.errors import UserError, exit_status, last_words
 
 
 def world_size() -> int:
@@ -58,8 +60,9 @@ def quiet_unless_main() -> None:
 def connected(timeout: int) -> Iterator[None]:
     """Connect the processes for the time of the block: gloo between CPUs, nccl between GPUs.
 
-    A process that waits for the others longer than `timeout` seconds gives up. If one is lost, or
-    the user interrupts all of them, this ends the process: nccl would wait for ever.
+    A process that waits for the others longer than `timeout` seconds gives up. An error in the
+    block ends the process at once: nccl would wait for the others for ever, and threads of gloo
+    that Python's own end still finds may abort the process, whose exit status would be lost.
     """
     if world_size() == 1:
         yield
@@ -68,19 +71,36 @@ def connected(timeout: int) -> Iterator[None]:
     sys.stderr = sys.__stderr__
     try:
         yield
-    except KeyboardInterrupt:
-        leave("interrupted" if is_main() else "", 130)
-    except RuntimeError as error:  # DistError is one; gloo raises the plain class
-        if not isinstance(error, distributed.DistError) and "gloo" not in str(error).lower():
-            raise
-        late = "timed out" in str(error).lower()
-        what = f"has not answered for {timeout} s (see --dist_timeout)" if late else "ended"
-        leave(
-            f"error: process {rank()} of {world_size()} stops, for another one {what}: "
-            "see what that one said, mend it and go on with --continue_train",
-            2,
-        )
+    except BaseException as error:
+        if is_lost_connection(error):
+            late = "timed out" in str(error).lower()
+            what = f"has not answered for {timeout} s (see --dist_timeout)" if late else "ended"
+            error = UserError(
+                f"process {rank()} of {world_size()} stops, for another one {what}: "
+                "see what that one said, mend it and go on with --continue_train"
+            )
+        leave(error)
     distributed.destroy_process_group()
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether another process is gone: DistError is a RuntimeError, gloo raises the plain class."""
+    told = isinstance(error, distributed.DistError) or "gloo" in str(error).lower()
+    return isinstance(error, RuntimeError) and told
+
+
+def leave(error: BaseException) -> NoReturn:
+    """End the process at once, with what `command` or Python would say of the error."""
+    words = last_words(error)
+    if not words and not isinstance(error, SystemExit):
+        words = "".join(traceback.format_exception(error)).rstrip()
+    if words and (is_main() or not isinstance(error, KeyboardInterrupt)):
+        sys.stderr.write(words + "\n")
+    for child in multiprocessing.active_children():  # Python's own end would have ended them
+        child.kill()
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(exit_status(error))
 
 
 def connect(timeout: int) -> None:
@@ -94,15 +114,6 @@ def connect(timeout: int) -> None:
             f"WORLD_SIZE={world_size()}: the processes cannot meet ({reason}); "
             "start them with torchrun"
         ) from None
-
-
-def leave(words: str, status: int) -> None:
-    """End the process at once, with a last line."""
-    if words:
-        sys.stderr.write(words + "\n")
-    sys.stderr.flush()
-    sys.stdout.flush()
-    os._exit(status)
 
 
 def sum_over_processes(values: Tensor) -> Tensor:

@@ -19,20 +19,32 @@ def command(main: Callable) -> Callable:
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return main(*args, **kwargs)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise SystemExit(2) from None
-        except OSError as error:
-            if error.errno is None:  # raised by a library for reasons of its own
+        except (UserError, OSError, KeyboardInterrupt) as error:
+            if not (words := last_words(error)):
                 raise
-            where = f"{error.filename}: " if error.filename else ""
-            print(f"error: {where}{error.strerror}", file=sys.stderr)
-            raise SystemExit(2) from None
-        except KeyboardInterrupt:
-            sys.stderr.write("interrupted\n")
-            raise SystemExit(130) from None
+            print(words, file=sys.stderr)
+            raise SystemExit(exit_status(error)) from None
 
     return run
+
+
+def last_words(error: BaseException) -> str:
+    """The one line a command ends with; empty if the error is none that the user can mend."""
+    if isinstance(error, UserError):
+        return f"error: {error}"
+    if isinstance(error, OSError) and error.errno is not None:  # else a library's, of its own
+        where = f"{error.filename}: " if error.filename else ""
+        return f"error: {where}{error.strerror}"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else ""
+
+
+def exit_status(error: BaseException) -> int:
+    """What a command that an error ends tells its caller."""
+    if isinstance(error, SystemExit):
+        return error.code
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    return 2 if last_words(error) else 1
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
