@@ -164,8 +164,9 @@ def test_a_torn_state_is_named_and_the_one_before_is_used(tmp_path, capsys):
         checkpoints.resume(model, progress := Progress())
         assert progress.total == 1
         assert "state.pt" in (out := capsys.readouterr().out) and "state_before.pt" in out
+        assert "another copy" not in out  # nothing need be done
     before.write_bytes(b"")
-    with pytest.raises(TornError):
+    with pytest.raises(TornError, match="use another copy"):
         checkpoints.resume(model, Progress())
 
 

@@ -163,7 +163,7 @@ class Checkpoints:
                 torn = torn or error
                 continue
             if torn:
-                print(f"warning: {torn}; going on from the save before, {path.name}")
+                print(f"warning: {torn.fact}; going on from the save before, {path.name}")
             return path, state
         raise torn or UserError(f"{self.folder / STATE_FILE}: there is no such file")
 

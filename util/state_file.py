@@ -23,7 +23,11 @@ CHUNK = 1 << 20
 
 
 class TornError(UserError):
-    """A file that is not whole, or not what was written."""
+    """A file that is not whole, or not what was written: the fact, and what to do about it."""
+
+    def __init__(self, fact: str):
+        super().__init__(f"{fact}: use another copy of it")
+        self.fact = fact
 
 
 def write_state(path: Path, content: Mapping) -> None:
@@ -78,9 +82,7 @@ def read_state(path: Path) -> dict:
             end = file.read()
             plain = end[-22:-18] == b"PK\5\6" and end[-2:] == b"\0\0"  # a zip without a comment
             if not plain and hash_of(file, size - DIGITS) != end:
-                raise TornError(
-                    f"{path} is not whole, or not what was written: use another copy of it"
-                )
+                raise TornError(f"{path} is not whole, or not what was written")
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from None
     return load_file(path)
