@@ -4,6 +4,7 @@ torchrun tells each process its place in the environment: RANK among WORLD_SIZE 
 LOCAL_RANK on its machine. Process 0 alone prints and writes.
 """
 
+import importlib
 import multiprocessing
 import os
 import sys
@@ -105,6 +106,9 @@ def leave(error: BaseException) -> NoReturn:
 
 def connect(timeout: int) -> None:
     """Meet the other processes. Raises UserError if they are not to be found."""
+    # Its functions' default arguments keep the group there is at its import, which would then
+    # outlive `destroy_process_group`; PyTorch imports it by itself for the first optimiser.
+    importlib.import_module("torch.distributed.nn")
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
         distributed.init_process_group(backend, timeout=timedelta(seconds=timeout))
