@@ -1,5 +1,6 @@
 """What every model has: networks, optimisers, schedules, pools, and the contract."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -223,8 +224,10 @@ class BaseModel(Persistent, ABC):
     def update_learning_rate(self) -> None:
         """Advance the schedules, once at the end of every epoch."""
         total, count = sum_over_processes(self.objective).tolist()
-        for schedule in self.schedules.values():
-            schedule.step(*([total / max(count, 1)] if self.opt.lr_policy == "plateau" else []))
+        with warnings.catch_warnings():  # of no step before, where one was before a resume
+            warnings.filterwarnings("ignore", "Detected call of", UserWarning)
+            for schedule in self.schedules.values():
+                schedule.step(*([total / max(count, 1)] if self.opt.lr_policy == "plateau" else []))
         self.objective.zero_()
 
     def learning_rates(self) -> dict[str, float]:

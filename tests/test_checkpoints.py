@@ -95,7 +95,7 @@ def test_a_typed_rate_wins_over_the_state(run):
     assert "lr: 3e-05" in record
 
 
-def test_a_run_stopped_after_its_last_step_ends_well(run, monkeypatch):
+def test_a_run_stopped_after_its_last_step_ends_well(run, monkeypatch, recwarn):
     words = "--name r --niter 1 --niter_decay 0 --save_latest_freq 6"
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(InstaGANModel, "update_learning_rate", interrupted)
@@ -103,6 +103,7 @@ def test_a_run_stopped_after_its_last_step_ends_well(run, monkeypatch):
     assert state("r")["progress"]["images"] == 6
     run(train.main, f"{words} --continue_train")
     assert state("r")["progress"]["epoch"] == 2
+    assert not [told for told in recwarn if "optimizer.step" in str(told.message)]
 
 
 def interrupted(_):
