@@ -224,7 +224,7 @@ class BaseModel(Persistent, ABC):
     def update_learning_rate(self) -> None:
         """Advance the schedules, once at the end of every epoch."""
         total, count = sum_over_processes(self.objective).tolist()
-        with warnings.catch_warnings():  # of no step before, where one was before a resume
+        with warnings.catch_warnings():  # PyTorch misses the steps taken before a resume
             warnings.filterwarnings("ignore", "Detected call of", UserWarning)
             for schedule in self.schedules.values():
                 schedule.step(*([total / max(count, 1)] if self.opt.lr_policy == "plateau" else []))

@@ -1,6 +1,6 @@
 """A direction of translation: A to B and B to A are two values of one type. Its calls on scenes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -61,6 +61,31 @@ def exchange(pool: ImagePool, fake: Scene) -> list[Scene]:
     for past in pool.query(new):
         by_size.setdefault(past[0].shape, []).append(Scene(*past).to(fake.image.device))
     return [Scene.cat(scenes) for scenes in by_size.values()] or [fake]
+
+
+def translate_both(
+    directions: Mapping[str, Direction], sources: Mapping[str, Scene], with_identities: bool = True
+) -> dict[str, Translation]:
+    """Both directions of one group, for training.
+
+    Each generator runs once on its sources and on the other direction's sources, which give the
+    identity samples, together, and once more on the other direction's fakes.
+    """
+    fakes, identities = {}, {}
+    for direction in directions.values():
+        foreign = sources.get(direction.target) if with_identities else None
+        fakes[direction.source], identities[direction.target] = generate(
+            direction.generator, sources.get(direction.source), foreign
+        )
+    return {
+        domain: Translation(
+            source,
+            fakes[domain],
+            generate(directions[domain].back_generator, fakes[domain])[0],
+            identities[domain],
+        )
+        for domain, source in sources.items()
+    }
 
 
 def translate_alone(

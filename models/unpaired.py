@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from data.scene import Scene
 from models.base_model import BaseModel
 from models.building import discriminator_keywords, generator_keywords
 from models.composite import composite
-from models.direction import Direction, exchange, generate, judge, translate_alone
+from models.direction import Direction, exchange, judge, translate_alone, translate_both
 from models.guard import Moment
 from models.losses import adversarial_loss, mean_by_name, set_l1_loss
 from models.mask_facts import MaskFacts
@@ -175,10 +176,13 @@ class UnpairedModel(BaseModel):
     ) -> tuple[dict[str, Tensor], list[Step]]:
         """One update by group `index` of each part, which starts from its canvas."""
         steps: list[Step] = []
+        translate = partial(
+            translate_both, self.directions, with_identities=self.opt.lambda_idt > 0
+        )
 
         def losses() -> Iterator[dict[str, Tensor]]:
             for part, canvas in zip(parts, canvases, strict=True):
-                steps.append(translate_group(self.translate, canvas, part.groups[index]))
+                steps.append(translate_group(translate, canvas, part.groups[index]))
                 yield self.generator_losses(part, steps[-1])
 
         with self.frozen("D_A", "D_B"):
@@ -205,28 +209,6 @@ class UnpairedModel(BaseModel):
             for part, samples in zip(moment.parts, moment.scenes, strict=True)
         ]
         return self.update_discriminators(moment.parts, steps, moment.index)
-
-    def translate(self, sources: Mapping[str, Scene]) -> dict[str, Translation]:
-        """Both directions of one group.
-
-        Each generator runs once on its sources and on the other direction's sources, which give the
-        identity samples, together, and once more on the other direction's fakes.
-        """
-        fakes, identities = {}, {}
-        for direction in self.directions.values():
-            foreign = sources.get(direction.target) if self.opt.lambda_idt > 0 else None
-            fakes[direction.source], identities[direction.target] = generate(
-                direction.generator, sources.get(direction.source), foreign
-            )
-        return {
-            domain: Translation(
-                source,
-                fakes[domain],
-                generate(self.directions[domain].back_generator, fakes[domain])[0],
-                identities[domain],
-            )
-            for domain, source in sources.items()
-        }
 
     def generator_losses(self, part: Part, step: Step) -> dict[str, Tensor]:
         """The terms of Eq. 7, both directions, weights included."""

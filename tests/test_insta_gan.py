@@ -1,11 +1,13 @@
 """Sequential training: batches are means of singles, A and B are alike, gradients stop between groups."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from conftest import double_model, random_scene
 from data.scene import Scene
-from models.direction import generate
+from models.direction import generate, translate_both
 from models.losses import mean_by_name
 from models.sequential import cut_groups, translate_in_groups, unfinished
 
@@ -160,7 +162,8 @@ def test_gradients_stop_between_groups_and_only_there():
     model = double_model("--init_gain 0.3 --ins_max 3 --ins_per 2")
     scenes = {"A": random_scene([3], seed=1), "B": random_scene([3], seed=2)}
     model.set_input(scenes)
-    steps = list(translate_in_groups(model.translate, model.real, plan(model)))
+    translate = partial(translate_both, model.directions)
+    steps = list(translate_in_groups(translate, model.real, plan(model)))
     first, second = (step.samples["A"] for step in steps)
     assert second.masks.shape[1] == 3
     assert not steps[0].canvases["A"].image.requires_grad
