@@ -61,7 +61,11 @@ def main(argv: list[str] | None = None) -> None:
         print(plan(opt, model, len(loader), epochs))
         print(memory_line(opt, loader.first()))
         if opt.dry_run:
-            print(f"read all files: {dataset.check()}\ndry run: no step taken, nothing written")
+            found, faults = dataset.check()
+            print(f"read all files: {found}\ndry run: no step taken, nothing written")
+            if faults:
+                print(*(f"error: {fault}" for fault in faults), sep="\n", file=sys.stderr)
+                raise SystemExit(1)
             return
         checkpoints.begin(model, progress)
         if progress.epoch > epochs:

@@ -57,8 +57,11 @@ class BaseDataset(Dataset, ABC):
         """Up to `count` scenes of each domain to look at while a model is trained."""
 
     @abstractmethod
-    def check(self) -> str:
-        """Read every file; returns what was found. Raises UserError at the first bad one."""
+    def check(self) -> tuple[str, list[str]]:
+        """Read every file; returns what was found, and why it cannot be trained on, if it cannot.
+
+        Raises UserError for files that cannot be read.
+        """
 
 
 def generator_for(*key: int) -> torch.Generator:

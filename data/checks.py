@@ -1,24 +1,20 @@
-"""What can be wrong with a dataset's files: by their names, by their headers, by their pixels."""
+"""What can be wrong with a dataset's files, by their names and headers."""
 
-import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from data.masks import lies_on_stored
 from data.pictures import (
     SUFFIXES,
+    Header,
     UnreadableError,
     is_picture,
     list_files,
     list_pictures,
-    picture_size,
-    read_image,
-    read_levels,
-    read_raw,
+    read_header,
+    stem_of,
 )
 from data.scene_folder import SceneFiles, split_mask_stem
 from util.errors import UserError
@@ -28,10 +24,21 @@ KINDS = {  # what training does with it -> what it is called
     "size": "refused",
     "no mask folder": "refused",
     "no picture": "refused",
+    "no instance": "refused",
+    "same number": "refused",
     "no mask": "skipped, see --no_mask",
     "empty mask": "left out",
     "full mask": "used",
+    "border mask": "used",
     "not binary": "cut at 127",
+    "unknown values": "left out",
+    "other values": "read as 0 and 255",
+    "alpha mask": "the alpha channel is read",
+    "turned mask": "turned like its picture",
+    "EXIF turn": "taken as lying on the picture as it is shown, see --exif",
+    "several pages": "the first one is read",
+    "value range": "scaled to 0 ... 255",
+    "no content": "used",
     "same mask": "used twice",
     "orphan mask": "not read",
     "mask name": "not read",
@@ -57,17 +64,6 @@ class Problem:
         return KINDS[self.kind] == "refused"
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a picture was found to hold; areas are shares of it, by the masks' numbers."""
-
-    files: SceneFiles
-    size: tuple[int, int]
-    digest: str
-    areas: dict[int, float]
-    problems: tuple[Problem, ...]
-
-
 # ---- by name
 
 
@@ -77,7 +73,7 @@ def check_names(root: Path, phase: str, domain: str, with_masks: bool = True) ->
     problems = [*foreign_files(folder), *same_names(folder), *same_results(folder)]
     if not with_masks or not mask_folder.is_dir():
         return problems
-    problems += [*foreign_files(mask_folder), *same_names(mask_folder)]
+    problems += [*foreign_files(mask_folder), *same_names(mask_folder), *same_numbers(mask_folder)]
     stems = list_pictures(folder).keys()
     for stem, name in list_pictures(mask_folder).items():
         path, split = mask_folder / name, split_mask_stem(stem)
@@ -101,10 +97,20 @@ def same_names(folder: Path) -> Iterator[Problem]:
     """Pictures that differ in nothing but their suffix: the last one is read."""
     read = list_pictures(folder)
     for name in filter(is_picture, list_files(folder)):
-        kept = read[os.path.splitext(name)[0]]
+        kept = read[stem_of(name)]
         if kept != name:
             text = f"is not read, as {kept} has the same name: rename or remove one of them"
             yield Problem("same name", folder / name, f"{folder / name} {text}")
+
+
+def same_numbers(folder: Path) -> Iterator[Problem]:
+    """Masks of one picture and number, such as `a_1.png` and `a_01.png`."""
+    first: dict[tuple[str, int], str] = {}
+    for stem, name in list_pictures(folder).items():
+        key = split_mask_stem(stem)
+        if key and (other := first.setdefault(key, name)) != name:
+            text = f"and {other} are two masks of number {key[1]}: rename one of them"
+            yield Problem("same number", folder / name, f"{folder / name} {text}")
 
 
 def same_results(folder: Path) -> Iterator[Problem]:
@@ -119,33 +125,57 @@ def same_results(folder: Path) -> Iterator[Problem]:
 # ---- by header
 
 
-def check_headers(scenes: Iterable[SceneFiles]) -> tuple[dict[tuple[int, int], str], list[Problem]]:
+def check_headers(
+    scenes: Iterable[SceneFiles], exif: str | None = None
+) -> tuple[dict[tuple[int, int], str], list[Problem]]:
     """The sizes there are, each with the name of a first picture; what headers tell is wrong."""
     sizes: dict[tuple[int, int], str] = {}
     problems = []
     for scene in scenes:
         try:
-            size = picture_size(scene.image)
+            header = read_header(scene.image)
         except UnreadableError as error:
             problems.append(Problem("unreadable", scene.image, str(error)))
             continue
-        sizes.setdefault(size, str(scene.image))
+        sizes.setdefault(header.size, str(scene.image))
+        problems += check_header(scene.image, header)
         for path in scene.masks:
             try:
-                problems += compare_sizes(scene.image, size, path, picture_size(path))
+                problems += check_mask_header(scene.image, header, path, read_header(path), exif)
             except UnreadableError as error:
                 problems.append(Problem("unreadable", path, str(error)))
     return sizes, problems
 
 
-def compare_sizes(image: Path, size: tuple, mask: Path, mask_size: tuple) -> list[Problem]:
-    if mask_size == size:
-        return []
-    text = (
-        f"{mask} is {mask_size[0]}x{mask_size[1]} (height x width) and its picture {image} is "
-        f"{size[0]}x{size[1]}: make the mask anew from the picture"
-    )
-    return [Problem("size", mask, text)]
+def check_header(path: Path, header: Header) -> Iterator[Problem]:
+    if header.pages > 1:
+        text = f"holds {header.pages} pictures, of which the first is read: write one to a file"
+        yield Problem("several pages", path, f"{path} {text}")
+
+
+def check_mask_header(
+    image: Path, header: Header, path: Path, own: Header, exif: str | None
+) -> Iterator[Problem]:
+    """What is wrong with a mask's size, and with the way it lies on a turned photo."""
+    yield from check_header(path, own)
+    turned = lies_on_stored(own, header, exif)
+    if turned and own.size != header.size:
+        text = f"lies on {image.name} as it is stored and is turned with it (EXIF orientation)"
+        yield Problem("turned mask", path, f"{path} {text}")
+    elif own.size != header.size:
+        exif_says = f" after its EXIF turn {header.orientation}" * (header.orientation != 1)
+        text = (
+            f"{path} is {own.size[0]}x{own.size[1]} (height x width) and its picture {image} is "
+            f"{header.size[0]}x{header.size[1]}{exif_says}: make the mask anew from the picture"
+        )
+        yield Problem("size", path, text)
+    elif exif is None and lies_on_stored(own, header, "stored"):
+        text = (
+            f"{image} is turned by its EXIF orientation ({header.orientation}), and the size "
+            f"of {path.name} does not tell whether it was drawn before or after: look at "
+            "check_dataset.py --page, then say --exif shown or --exif stored"
+        )
+        yield Problem("EXIF turn", path, text)
 
 
 def refuse(problems: Iterable[Problem]) -> None:
@@ -161,64 +191,3 @@ def refuse(problems: Iterable[Problem]) -> None:
     for found in others.values():
         more = f" (and {len(found) - 1} more: see datasets/check_dataset.py)" * (len(found) > 1)
         print(f"note: {found[0].text}{more}")
-
-
-# ---- by pixels
-
-
-def check_pixels(files: SceneFiles) -> Facts:
-    """Decode a picture and its masks, and look at them."""
-    try:
-        pixels = read_image(files.image, 3)
-    except UnreadableError as error:
-        return Facts(files, (0, 0), "", {}, (Problem("unreadable", files.image, str(error)),))
-    size = pixels.shape[-2:]
-    problems: list[Problem] = []
-    areas, seen = {}, {}
-    for path, number in zip(files.masks, files.numbers, strict=True):
-        try:
-            levels = read_levels(path)
-        except UnreadableError as error:
-            problems.append(Problem("unreadable", path, str(error)))
-            continue
-        if wrong := compare_sizes(files.image, size, path, levels.shape):
-            problems += wrong
-            continue
-        problems += check_levels(path, levels)
-        mask = levels > 127
-        if mask.any():
-            areas[number] = float(mask.mean())
-            first = seen.setdefault(mask.tobytes(), path)
-            if first != path:
-                text = f"{path} is the same as {first.name}: remove one of them"
-                problems.append(Problem("same mask", path, text))
-    if not files.masks:
-        text = f"{files.image} has no mask: add {files.image.stem}_0.png or leave it out"
-        problems.append(Problem("no mask", files.image, text))
-    content = hashlib.blake2b(repr(size).encode() + pixels.tobytes(), digest_size=16).hexdigest()
-    return Facts(files, size, content, areas, tuple(problems))
-
-
-def check_levels(path: Path, levels: np.ndarray) -> Iterator[Problem]:
-    """What is wrong with a mask's brightness, uint8 [H, W]."""
-    values = np.unique(levels)
-    if values[-1] <= 127:
-        raw = np.unique(read_raw(path))
-        if raw[-1] == 0:
-            yield Problem("empty mask", path, f"{path} is empty: remove it")
-        else:
-            text = f"holds {listed(raw)} and is read as empty: make the instance 255"
-            yield Problem("not binary", path, f"{path} {text}")
-    elif values[0] > 127:
-        yield Problem("full mask", path, f"{path} covers the whole picture: is it inverted?")
-    elif len(values) > 2:
-        text = f"holds {listed(values)}, not two: it is cut at 127"
-        yield Problem("not binary", path, f"{path} {text}")
-
-
-def listed(values: np.ndarray) -> str:
-    """`the values 0, 1 and 2` or `97 values`."""
-    if len(values) > 6:
-        return f"{len(values)} values"
-    first = ", ".join(str(value) for value in values[:-1].tolist())
-    return f"the values {first} and {values[-1]}" if first else f"only the value {values[-1]}"

@@ -4,19 +4,21 @@ import json
 import shutil
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from data.dataset_report import HELD_OUT, MANIFEST, Report, area_quantiles
-from data.pictures import read_levels, read_raw
-from data.scene_folder import SceneFiles
+from data.masks import read_masks
+from data.pictures import decode, read_header
+from data.scene_folder import SceneFiles, split_mask_stem
 from util.errors import UserError
 from util.files import staged, write_text
 from util.workers import map_in_order
 
-DROPPED = {"unreadable", "size", "empty mask", "same mask", "no mask"}
+DROPPED = {"unreadable", "size", "empty mask", "unknown values", "same mask", "no mask"}
 
 
 def write_fixed(report: Report, target: Path, workers: int) -> None:
@@ -24,7 +26,8 @@ def write_fixed(report: Report, target: Path, workers: int) -> None:
 
     Left out are pictures that are unreadable, of `train` and of `test` both, or without a mask
     that can be used; masks that are unreadable, of another size, empty, double or no one's.
-    Everything else is copied as it is; the original is not touched.
+    Photos with an EXIF turn are written turned, with their masks; of two masks of one number one
+    gets the next. Everything else is copied as it is; the original is not touched.
     """
     if target.exists() or report.root.resolve() in target.resolve().parents:
         raise UserError(f"--fix {target} exists or lies in the dataset: name a new folder outside")
@@ -37,11 +40,11 @@ def write_fixed(report: Report, target: Path, workers: int) -> None:
         copy_others(report, folder)
         splits = {}
         for name, found in kept.items():
-            copy = partial(copy_scene, report.root, folder)
+            copy = partial(copy_scene, report.root, folder, report.exif)
             areas = list(map_in_order(copy, found, workers, f"writing {name}"))
             splits[name] = describe(areas)
-            counts = f"{len(found)} of {len(report.facts[name])} pictures"
-            print(f"{name}: {counts}, {splits[name]['instances']} masks")
+            counted = f"{len(found)} of {len(report.facts[name])} pictures"
+            print(f"{name}: {counted}, {splits[name]['instances']} masks")
         manifest = {"source": f"check_dataset --fix of {report.root}", "splits": splits}
         write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
 
@@ -82,23 +85,41 @@ def copy_others(report: Report, folder: Path) -> None:
             shutil.copy2(path, folder / path.name, follow_symlinks=False)
 
 
-def copy_scene(root: Path, folder: Path, files: SceneFiles) -> list[float]:
+def copy_scene(root: Path, folder: Path, exif: str | None, files: SceneFiles) -> list[float]:
     """Copy a picture and its masks, made binary, each once; returns the masks' areas."""
-    copy = folder / files.image.relative_to(root)
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(files.image, copy)
-    masks = {mask.tobytes(): (path, mask) for path in files.masks[::-1] for mask in [binary(path)]}
-    for path, mask in masks.values():
-        copy = (folder / path.relative_to(root)).with_suffix(".png")
+    header = read_header(files.image)
+    copy_picture(files.image, folder / files.image.relative_to(root), header.orientation)
+    masks = read_masks(files.masks, files.image, header.size, exif)
+    names: set[str] = set()
+    written: dict[bytes, float] = {}
+    for path, mask in zip(files.masks, masks, strict=True):
+        if mask.tobytes() in written:
+            continue
+        name = free_name(path, names)
+        names.add(name)
+        copy = folder / path.relative_to(root).with_name(f"{name}.png")
         copy.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(mask.astype(np.uint8) * 255).save(copy)
-    return [float(mask.mean()) for _, mask in masks.values()]
+        written[mask.tobytes()] = float(mask.mean())
+    return list(written.values())
 
 
-def binary(path: Path) -> np.ndarray:
-    """What a mask means, bool [H, W]: where it is bright, or where it is not 0 if it is nowhere."""
-    mask = read_levels(path) > 127
-    return mask if mask.any() else read_raw(path) > 0
+def free_name(path: Path, names: set[str]) -> str:
+    """A mask's name without suffix; with the next number that is free if another has its own."""
+    numbers = {split_mask_stem(name)[1] for name in names}
+    stem, number = split_mask_stem(path.stem)
+    if number not in numbers:
+        return path.stem
+    return f"{stem}_{next(n for n in count() if n not in numbers)}"
+
+
+def copy_picture(source: Path, target: Path, orientation: int) -> None:
+    """Copy a picture's file; one with an EXIF turn is written turned, without loss."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if orientation == 1:
+        shutil.copyfile(source, target)
+    else:
+        decode(source).save(target.with_suffix(".png"))
 
 
 def describe(areas: list[list[float]]) -> dict:

@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from dominate import tags
 
-from data.checks import Facts
 from data.dataset_report import (
     Report,
     area_histogram,
@@ -14,7 +13,10 @@ from data.dataset_report import (
     by_kind,
     instance_histogram,
 )
-from data.pictures import UnreadableError, read_image, read_mask
+from data.masks import read_masks
+from data.pictures import UnreadableError, read_image
+from data.pixel_checks import Facts
+from data.scene_folder import mask_label
 from util.files import write_text
 from util.images import draw_instances
 from util.pages import add_script, new_page, table_of
@@ -37,7 +39,8 @@ def write_page(report: Report, folder: Path, limit: int, workers: int) -> Path:
         (name, fact) for name, found in report.facts.items() for fact in first(report, found, limit)
     ]
     page.add(controls(list(report.facts)))
-    images = map_in_order(partial(draw, report.root, folder), chosen, workers, "drawing")
+    draw_one = partial(draw, report.root, folder, report.exif)
+    images = map_in_order(draw_one, chosen, workers, "drawing")
     cards = [
         card(name, fact, image, report.of_picture(fact))
         for (name, fact), image in zip(chosen, images, strict=True)
@@ -54,18 +57,19 @@ def first(report: Report, found: list[Facts], limit: int) -> list[Facts]:
     return [found[i] for i in sorted(ranked[:limit])]
 
 
-def draw(root: Path, folder: Path, item: tuple[str, Facts]) -> str:
+def draw(root: Path, folder: Path, exif: str | None, item: tuple[str, Facts]) -> str:
     """Write a picture with its outlines; returns its place relative to the page, or ''."""
     fact = item[1]
+    paths = tuple(path for path in fact.files.masks if mask_label(path) in fact.areas)
     try:
         pixels = read_image(fact.files.image, 3).transpose(1, 2, 0)
-        numbered = zip(fact.files.numbers, fact.files.masks, strict=True)
-        masks = {number: read_mask(path) for number, path in numbered if number in fact.areas}
+        masks = read_masks(paths, fact.files.image, pixels.shape[:2], exif)
     except UnreadableError:
         return ""
     place = f"images/{fact.files.image.relative_to(root).as_posix()}.jpg"
     (folder / place).parent.mkdir(parents=True, exist_ok=True)
-    draw_instances(pixels, masks, SIDE).save(folder / place, quality=88)
+    numbered = dict(zip(map(mask_label, paths), masks, strict=True))
+    draw_instances(pixels, numbered, SIDE).save(folder / place, quality=88)
     return place
 
 

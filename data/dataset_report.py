@@ -4,13 +4,14 @@ import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
-from data.checks import Facts, Problem, check_names, check_pixels
+from data.checks import Problem, check_names
 from data.pictures import list_pictures
+from data.pixel_checks import Facts, check_pixels, nothing_to_translate
 from data.scene_folder import find_scenes
 from util.errors import UserError
 from util.workers import map_in_order
@@ -22,11 +23,15 @@ AREAS = (0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1)  # edges of the histogram, sh
 
 @dataclass(frozen=True)
 class Report:
-    """What was found in `root`: the pictures of every folder such as `trainA`, and all problems."""
+    """What was found in `root`: the pictures of every folder such as `trainA`, and all problems.
+
+    exif says how masks were taken to lie on turned photos; see `read_masks`.
+    """
 
     root: Path
     facts: dict[str, list[Facts]]
     problems: list[Problem]
+    exif: str | None = None
 
     @cached_property
     def by_path(self) -> dict[Path, list[str]]:
@@ -46,8 +51,9 @@ class Report:
         return header, [[name, *summary(found)] for name, found in self.facts.items()]
 
 
-def inspect(root: Path, workers: int) -> Report:
+def inspect(root: Path, workers: int, exif: str | None = None) -> Report:
     """Read every file of a dataset. Raises UserError if `root` is none."""
+    look = partial(check_pixels, exif=exif)
     folders = find_folders(root)
     annotated = any((root / f"{name}_seg").is_dir() for name in folders)
     facts: dict[str, list[Facts]] = {}
@@ -65,10 +71,13 @@ def inspect(root: Path, workers: int) -> Report:
             facts[name] = []
             continue
         scenes = find_scenes(root, phase, domain, with_masks)
-        facts[name] = list(map_in_order(check_pixels, scenes, workers, f"checking {name}"))
+        facts[name] = list(map_in_order(look, scenes, workers, f"checking {name}"))
         for fact in facts[name]:
             problems += [p for p in fact.problems if with_masks or p.kind != "no mask"]
-    return Report(root, facts, [*problems, *find_duplicates(facts)])
+        folder = root / f"{name}_seg"
+        if with_masks and (fault := nothing_to_translate(folder, facts[name])):
+            problems.append(Problem("no instance", folder, fault))
+    return Report(root, facts, [*problems, *find_duplicates(facts)], exif)
 
 
 def find_folders(root: Path) -> list[str]:

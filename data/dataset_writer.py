@@ -5,47 +5,40 @@ everything else is the same for all sources and stands here.
 """
 
 import json
-import shlex
-import sys
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from data.dataset_report import MANIFEST, area_quantiles
+from data.dataset_account import Written, check_boxes, counted, describe, report, take_account
+from data.dataset_report import MANIFEST
 from data.pictures import UnreadableError
-from data.sources import Source, Task, choose
+from data.sources import OTHER_CATEGORY, Listing, Source, Task, choose
 from util.errors import UserError
 from util.files import staged, write_text
 from util.workers import map_in_order
 
-
-@dataclass(frozen=True)
-class Written:
-    """What became of a task: the written instances' areas, or why nothing was written."""
-
-    task: Task
-    areas: tuple[float, ...] = ()
-    skipped: str = ""
-    note: str = ""
+UNREADABLE, ABSENT = "in pictures that are unreadable", "in pictures that are absent"
 
 
 def write_dataset(source: Source, args) -> None:
     """Write `args.save_root` from a source and print what it holds."""
     root = Path(args.save_root)
     check_target(root, args.overwrite)
-    tasks = source.tasks()
-    check_categories(tasks, args)
-    tasks = present(tasks, args)
-    tasks = hold_out(tasks, args.test_fraction, args.seed)
+    listing = source.listing()
+    check_categories(listing, args)
+    listing = present(listing, args)
+    tasks = hold_out(listing.tasks, args.test_fraction, args.seed)
     check_names(tasks)
     with staged(root, "--save_root") as folder:
         write = Guarded(partial(write_one, source, folder, args.min_area, args.max_instances), args)
         done = list(map_in_order(write, tasks, args.workers, source.title))
-        manifest = describe(source, done, args)
+        check_boxes(done)
+        account = take_account(listing, done)
+        manifest = describe(source, account, done, args)
         write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     report(root, manifest)
 
@@ -69,14 +62,19 @@ def check_target(root: Path, overwrite: bool) -> None:
         raise UserError(f"--save_root {root} exists: add --overwrite, or name another folder")
 
 
-def check_categories(tasks: list[Task], args) -> None:
+def check_categories(listing: Listing, args) -> None:
     """Refuse categories that no training picture has."""
     for domain, flag in (("A", "cat1"), ("B", "cat2")):
-        if not any(task.domain == domain and task.split == "train" for task in tasks):
-            raise UserError(
-                f"--{flag} {getattr(args, flag)}: no picture to train on has it; "
-                "choose a category that is annotated"
-            )
+        if any(task.domain == domain and task.split == "train" for task in listing.tasks):
+            continue
+        left_out: Counter[str] = Counter()
+        for (_, reason), count in listing.left_out.items():
+            left_out[reason] += count if reason != OTHER_CATEGORY else 0
+        because = f" (left out: {counted(left_out)})" if +left_out else ""
+        raise UserError(
+            f"--{flag} {getattr(args, flag)}: no picture to train on has it{because}; "
+            "choose a category that is annotated"
+        )
 
 
 def check_names(tasks: list[Task]) -> None:
@@ -91,15 +89,16 @@ def check_names(tasks: list[Task]) -> None:
             )
 
 
-def present(tasks: list[Task], args) -> list[Task]:
-    """The tasks whose files are all there; the others are refused, or left out."""
+def present(listing: Listing, args) -> Listing:
+    """The tasks whose files are all there; the others are refused, or left out and counted."""
+    tasks = listing.tasks
     absent = {
         path
         for path in {path for task in tasks for path in (task.picture, *task.files)}
         if not path.is_file()
     }
     if not absent:
-        return tasks
+        return listing
     more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
     if args.missing == "error":
         raise UserError(
@@ -114,7 +113,11 @@ def present(tasks: list[Task], args) -> list[Task]:
                 "is left: complete the download"
             )
     print(f"note: {len(absent)} annotated files are absent, {min(absent)} first; left out")
-    return kept
+    left_out = listing.left_out.copy()
+    for task in tasks:
+        if not absent.isdisjoint((task.picture, *task.files)):
+            left_out[task.domain, ABSENT] += task.instances or 0
+    return replace(listing, tasks=kept, left_out=left_out)
 
 
 def hold_out(tasks: list[Task], fraction: float, seed: int) -> list[Task]:
@@ -158,7 +161,8 @@ class Guarded:
         except UnreadableError as error:
             if self.missing == "error":
                 raise UserError(f"{error}, or leave it out with --missing skip") from None
-            return Written(task, skipped="unreadable")
+            lost = Counter({UNREADABLE: task.instances or 0})
+            return Written(task, skipped="unreadable", left_out=lost)
 
 
 def write_one(
@@ -169,72 +173,24 @@ def write_one(
     target = f"{task.split}{task.domain}"
     if found.masks is None:
         save(folder / target / f"{task.name}.png", found.image)
-        return Written(task, note=found.note)
-    masks = choose(found.masks, min_area, max_instances)
+        return Written(task, notes=found.notes)
+    masks, left_out = choose(found.masks, min_area, max_instances)
+    written = Written(
+        task,
+        tuple(float(mask.mean()) for mask in masks),
+        left_out=found.left_out + left_out,
+        notes=found.notes,
+        compared=found.compared,
+        misfits=found.misfits,
+    )
     if not len(masks):
-        return Written(task, skipped="no instance left")
+        return replace(written, skipped="no instance left")
     save(folder / target / f"{task.name}.png", found.image)
     for number, mask in enumerate(masks):
         save(folder / f"{target}_seg" / f"{task.name}_{number}.png", mask.astype(np.uint8) * 255)
-    return Written(task, tuple(float(mask.mean()) for mask in masks), note=found.note)
+    return written
 
 
 def save(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(exist_ok=True)
     Image.fromarray(pixels).save(path)
-
-
-# ---- after
-
-
-def describe(source: Source, done: list[Written], args) -> dict:
-    """The manifest. Raises UserError if a domain has nothing to train on."""
-    splits: dict[str, dict] = {}
-    for key in sorted({(w.task.split, w.task.domain) for w in done}):
-        kept = [w for w in done if (w.task.split, w.task.domain) == key and not w.skipped]
-        areas = [area for written in kept for area in written.areas]
-        if kept:
-            splits["".join(key)] = {
-                "pictures": len(kept),
-                "instances": len(areas),
-                "masks": bool(areas),
-                "area_quantiles": area_quantiles(areas),
-            }
-    for domain, flag in (("A", "cat1"), ("B", "cat2")):
-        if f"train{domain}" not in splits:
-            reasons = Counter(w.skipped for w in done if w.task.domain == domain and w.skipped)
-            counted = ", ".join(f"{reason}: {count}" for reason, count in reasons.items())
-            raise UserError(
-                f"--{flag} {getattr(args, flag)}: no picture to train on is left ({counted}); "
-                "lower --min_area or --test_fraction, or choose another category"
-            )
-    skipped, notes = defaultdict(list), defaultdict(list)
-    for written in done:
-        where = f"{written.task.split}{written.task.domain}/{written.task.name}"
-        if written.skipped:
-            skipped[written.skipped].append(where)
-        if written.note:
-            notes[written.note].append(where)
-    return {
-        "source": source.title,
-        "categories": {"A": args.cat1, "B": args.cat2},
-        "splits": splits,
-        "skipped": skipped,
-        "notes": notes,
-        "options": {name: str(value) for name, value in sorted(vars(args).items())},
-        "command": shlex.join(sys.argv),
-    }
-
-
-def report(root: Path, manifest: dict) -> None:
-    for name, facts in manifest["splits"].items():
-        if facts["masks"]:
-            low, middle, high = (facts["area_quantiles"][q] for q in ("min", "median", "max"))
-            areas = f"{100 * low:.2g} / {100 * middle:.2g} / {100 * high:.2g} %"
-            instances = f"{facts['instances']:>6} instances, area min / median / max {areas}"
-        else:
-            instances = "  without masks"
-        print(f"{name:>8}: {facts['pictures']:>6} pictures, {instances}")
-    for title, found in (manifest["skipped"] | manifest["notes"]).items():
-        print(f"    note: {title}: {len(found)} pictures, {found[0]} first")
-    print(f"dataset: {root}; look at it with python datasets/check_dataset.py {root} --page")

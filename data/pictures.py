@@ -3,7 +3,9 @@
 import logging
 import os
 import struct
+import unicodedata
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from util.errors import UserError
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 ROTATED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 ORIENTATION = 0x0112
+PAGED = ("TIFF", "PNG", "WEBP")  # a phone's JPEG may be an MPO: with a depth map as second page
+RANGES = (255, 4095, 65535)  # of integers: 8, 12 and 16 bits, whatever they are stored in
 BROKEN = (  # all that Pillow raises for broken files
     *(OSError, ValueError, SyntaxError, EOFError, struct.error),
     Image.DecompressionBombError,
@@ -55,18 +59,45 @@ def is_picture(name: str) -> bool:
 
 
 def list_pictures(folder: Path) -> dict[str, str]:
-    """Pictures in a folder and below it: their names without suffix, and with it; sorted."""
-    return {os.path.splitext(name)[0]: name for name in list_files(folder) if is_picture(name)}
+    """Pictures in a folder and below it: their names without suffix, and with it; sorted.
+
+    Names without suffix are in one Unicode form: a Mac writes ö as two characters, others as one.
+    """
+    return {stem_of(name): name for name in list_files(folder) if is_picture(name)}
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """(height, width) as shown, from the file's header."""
+def stem_of(name: str) -> str:
+    return unicodedata.normalize("NFC", os.path.splitext(name)[0])
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture's file says before its pixels: (height, width) as shown, EXIF turn, pages."""
+
+    size: tuple[int, int]
+    orientation: int
+    pages: int
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(height, width) before the EXIF orientation turns the picture."""
+        return self.size[::-1] if self.orientation in ROTATED else self.size
+
+
+def read_header(path: Path) -> Header:
     with open_picture(path) as picture:
         width, height = picture.size
         # A PNG without EXIF in front would be decoded whole to look for one behind.
         has_exif = picture.format == "TIFF" or "exif" in picture.info
-        turned = has_exif and picture.getexif().get(ORIENTATION) in ROTATED
-        return (width, height) if turned else (height, width)
+        orientation = picture.getexif().get(ORIENTATION, 1) if has_exif else 1
+        size = (width, height) if orientation in ROTATED else (height, width)
+        pages = getattr(picture, "n_frames", 1) if picture.format in PAGED else 1
+        return Header(size, orientation if orientation in range(1, 9) else 1, pages)
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(height, width) as shown, from the file's header."""
+    return read_header(path).size
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -113,17 +144,14 @@ def to_mode(picture: Image.Image, mode: str) -> Image.Image:
     return picture.convert(mode)
 
 
-def read_levels(path: Path) -> np.ndarray:
-    """Any mask as uint8 [H, W], its brightest channel: palette colours count as they look."""
-    picture = to_eight_bits(decode(path))
-    if picture.mode in ("1", "L"):
-        return np.array(picture.convert("L"))
-    return np.array(picture.convert("RGB")).max(-1)
-
-
 def read_raw(path: Path) -> np.ndarray:
-    """A mask's own values [H, W]: grey levels of any depth, palette indices, of RGB the largest."""
-    values = without_alpha(np.asarray(decode(path)))
+    """The file's own numbers [H, W]: grey of any depth, palette indices, of RGB the largest."""
+    return own_values(decode(path))
+
+
+def own_values(picture: Image.Image) -> np.ndarray:
+    """The same of a decoded picture."""
+    values = without_alpha(np.asarray(picture))
     return values if values.ndim == 2 else values.max(-1)
 
 
@@ -135,24 +163,35 @@ def without_alpha(pixels: np.ndarray) -> np.ndarray:
 
 
 def to_eight_bits(picture: Image.Image) -> Image.Image:
-    """Grey pictures of 16 or 32 bits as 8 bits; Pillow's own conversion would clip them at 255."""
+    """Grey pictures of more bits, or of floats, as 8 bits; Pillow itself would clip them at 255."""
     if not picture.mode.startswith(("I", "F")):
         return picture
-    values = np.asarray(picture, dtype=np.float64)
-    return Image.fromarray(np.clip(values / 257, 0, 255).round().astype(np.uint8))
+    values = np.nan_to_num(np.asarray(picture, dtype=np.float64), posinf=0, neginf=0)
+    low, high = value_range(values, picture.mode.startswith("F"))
+    levels = (values - low) * (255 / max(high - low, 1e-12))
+    return Image.fromarray(np.clip(levels, 0, 255).round().astype(np.uint8))
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """Any mask as bool [H, W]: an instance is where it is brighter than 127."""
-    return read_levels(path) > 127
+def value_range(values: np.ndarray, floats: bool) -> tuple[float, float]:
+    """The values that are black and white, guessed from the least and the largest there are.
+
+    Integers have 8, 12 or 16 bits, however many they are stored in; floats go to 1, or as far as
+    integers do. Negative values belong to a picture in [-1, 1], or to one of no known range.
+    """
+    least, most = float(values.min()), float(values.max())
+    if least < 0:
+        return (-1.0, 1.0) if least >= -1 and most <= 1 else (least, most)
+    if floats and most < 10:  # somewhat more than 1: a light, or what resizing overshoots
+        return 0.0, max(1.0, most)
+    return 0.0, float(next((top for top in RANGES if most <= top), most))
 
 
-def read_masks(paths: tuple[Path, ...], size: tuple[int, int]) -> np.ndarray:
-    """All masks of a picture of this size, bool [N, H, W]."""
-    masks = [read_mask(path) for path in paths]
-    for path, mask in zip(paths, masks, strict=True):
-        if mask.shape != size:
-            raise UserError(
-                f"{path} is {mask.shape[0]}x{mask.shape[1]} and its picture {size[0]}x{size[1]}"
-            )
-    return np.stack(masks) if masks else np.empty((0, *size), bool)
+def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Stored pixels [H, W, ...] as the EXIF orientation shows them."""
+    if orientation in ROTATED:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels

@@ -28,7 +28,7 @@ from util.errors import UserError
 from util.files import locked, write_atomic, write_text
 from util.workers import cores
 
-MAGIC = b"SCENES1\n"
+MAGIC = b"SCENES2\n"
 PER_PROCESS = 50  # pictures worth starting another process for
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.pictures import SUFFIXES, list_pictures, read_image, read_masks
+from data.masks import read_masks
+from data.pictures import SUFFIXES, list_pictures, read_image
 from data.transforms import Preprocessing, draw_crop, fit, resize_image, resize_masks
 from util.errors import UserError
 
@@ -81,10 +82,18 @@ class SceneListing(Sequence[SceneFiles]):
 class SceneFolder:
     """One domain's pictures, decoded and resized when asked for."""
 
-    def __init__(self, files: SceneListing, how: Preprocessing | None, channels: int):
+    def __init__(
+        self,
+        files: SceneListing,
+        how: Preprocessing | None,
+        channels: int,
+        exif: str | None = None,
+    ):
+        """exif says how masks lie on turned photos whose size does not tell; see `read_masks`."""
         self.files = files
         self.how = how
         self.channels = channels
+        self.exif = exif
 
     def __len__(self) -> int:
         return len(self.files)
@@ -97,7 +106,7 @@ class SceneFolder:
         """A picture and its masks at the size of their files."""
         files = self.files[index]
         image = read_image(files.image, self.channels)
-        masks = read_masks(files.masks, image.shape[-2:])
+        masks = read_masks(files.masks, files.image, image.shape[-2:], self.exif)
         return Picture(files.name, torch.from_numpy(image), torch.from_numpy(masks), files.numbers)
 
     def resized(self, index: int) -> Picture:
@@ -164,6 +173,11 @@ def split_mask_stem(stem: str) -> tuple[str, int] | None:
     """A mask's picture and number: `sheep_12` is (`sheep`, 12); None if it has no number."""
     match = re.fullmatch(r"(.+)_(\d+)", stem, re.ASCII)
     return (match[1], int(match[2])) if match else None
+
+
+def mask_label(path: Path) -> str:
+    """What a mask is numbered, as it is written: `sheep_07.png` is `07`."""
+    return path.stem.rpartition("_")[2]
 
 
 def apply_policy(scenes: SceneListing, policy: str, where: str) -> tuple[SceneListing, str]:

@@ -1,7 +1,8 @@
 """Annotated pictures of any kind, on their way into a dataset."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,14 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from data.pictures import UnreadableError, decode, open_picture, to_mode
+from data.pictures import decode, to_mode
+
+OTHER_CATEGORY = "of other categories"
+NO_PIXEL = "without a pixel in the picture"
+TOO_SMALL = "too small for a pixel of the written picture"
+CUT_AWAY = "outside of the part of the picture that is written"
+BELOW_AREA = "smaller than --min_area"
+BEYOND_NUMBER = "beyond --max_instances"
 
 
 @dataclass(frozen=True)
@@ -17,7 +25,8 @@ class Task:
     """One picture for one domain of one split.
 
     name is its stem in the dataset, the source's own id; annotation whatever the source needs to
-    read its masks; files what must be there beside the picture.
+    read its masks; files what must be there beside the picture; instances how many annotations it
+    stands for, None if that is known only when it is read.
     """
 
     split: str
@@ -26,18 +35,47 @@ class Task:
     picture: Path
     annotation: Any = None
     files: tuple[Path, ...] = ()
+    instances: int | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a source can write.
+
+    read      how many annotations its files hold, as far as that is known before pictures are read
+    left_out  those of them that are in no task, counted by (domain, reason); the domain is '' for
+              what belongs to neither
+    """
+
+    tasks: list[Task]
+    read: int = 0
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
 class Annotated:
     """A picture, RGB uint8 [H, W, 3], and its masks, bool [N, H, W]; None if it has no masks.
 
-    note says what had to be done to read it.
+    left_out  annotations of it that have no mask here, counted by their reason
+    notes     what a user has to know of how it was read
+    compared  masks that were compared with a box that their annotation gives beside them
+    misfits   what is wrong with those that are not where their box is
     """
 
     image: np.ndarray
     masks: np.ndarray | None
-    note: str = ""
+    left_out: Counter[str] = field(default_factory=Counter)
+    notes: tuple[str, ...] = ()
+    compared: int = 0
+    misfits: tuple[str, ...] = ()
+
+    def without_empty(self, reason: str) -> "Annotated":
+        """The same without masks that have no pixel, which are counted under this reason."""
+        there = self.masks.any((1, 2))
+        if there.all():
+            return self
+        left_out = self.left_out + Counter({reason: int((~there).sum())})
+        return replace(self, masks=self.masks[there], left_out=left_out)
 
 
 class Source(ABC):
@@ -46,7 +84,7 @@ class Source(ABC):
     title: str
 
     @abstractmethod
-    def tasks(self) -> list[Task]:
+    def listing(self) -> Listing:
         """Everything that can be written. Raises UserError if the annotations will not do."""
 
     @abstractmethod
@@ -59,28 +97,11 @@ def read_rgb(path: Path) -> np.ndarray:
     return np.asarray(to_mode(decode(path), "RGB"))
 
 
-def read_as_annotated(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    """A picture as RGB at its annotated (height, width).
-
-    Some tools annotate a picture as it is shown, others as it is stored, before EXIF turns it.
-    Raises UnreadableError if neither fits.
-    """
-    shown = read_rgb(path)
-    if size is None or shown.shape[:2] == size:
-        return shown
-    with open_picture(path) as picture:
-        stored = np.asarray(to_mode(picture, "RGB"))
-    if stored.shape[:2] == size:
-        return stored
-    height, width = shown.shape[:2]
-    raise UnreadableError(path, f"it is {height}x{width} and annotated as {size[0]}x{size[1]}")
-
-
 def resize(found: Annotated, size: tuple[int, int]) -> Annotated:
     """Picture and masks at another (height, width).
 
     A pixel belongs to a mask if more than half of what it covers does: an instance stays where the
-    smoothed picture shows it, and one that covers no pixel's half is gone.
+    smoothed picture shows it, and one that covers no pixel's half is gone, which is counted.
     """
     height, width = size
     if found.image.shape[:2] == size:
@@ -91,11 +112,14 @@ def resize(found: Annotated, size: tuple[int, int]) -> Annotated:
         for mask in found.masks
     ]
     resized = np.stack(masks) > 127 if masks else np.zeros((0, height, width), bool)
-    return replace(found, image=np.asarray(picture), masks=resized)
+    return replace(found, image=np.asarray(picture), masks=resized).without_empty(TOO_SMALL)
 
 
 def center_crop(found: Annotated, size: tuple[int, int]) -> Annotated:
-    """The middle of picture and masks; where the picture is too small its border is repeated."""
+    """The middle of picture and masks; where the picture is too small its border is repeated.
+
+    Masks outside of it are gone, which is counted.
+    """
     sides = found.image.shape[:2]
     missing = [max(0, target - side) for target, side in zip(size, sides, strict=True)]
     margins = [(gap // 2, gap - gap // 2) for gap in missing]
@@ -103,14 +127,27 @@ def center_crop(found: Annotated, size: tuple[int, int]) -> Annotated:
     masks = np.pad(found.masks, ((0, 0), *margins))
     top, left = (max(0, side - target) // 2 for side, target in zip(sides, size, strict=True))
     rows, columns = slice(top, top + size[0]), slice(left, left + size[1])
-    return replace(found, image=image[rows, columns], masks=masks[:, rows, columns])
+    cut = replace(found, image=image[rows, columns], masks=masks[:, rows, columns])
+    return cut.without_empty(CUT_AWAY)
 
 
-def choose(masks: np.ndarray, min_area: float, max_instances: int | None) -> np.ndarray:
-    """The largest masks, in their order, of those that are at least this share of the picture."""
+def choose(
+    masks: np.ndarray, min_area: float, max_instances: int | None
+) -> tuple[np.ndarray, Counter[str]]:
+    """The largest masks, in their order, of those that are at least this share of the picture.
+
+    Returns them, and how many are left out for which reason.
+    """
     areas = masks.mean((1, 2)) if masks.size else np.zeros(0)
-    kept = [i for i in np.argsort(-areas, kind="stable") if areas[i] > 0 and areas[i] >= min_area]
-    return masks[sorted(kept[:max_instances])]
+    by_area = [int(i) for i in np.argsort(-areas, kind="stable")]
+    large = [i for i in by_area if areas[i] > 0 and areas[i] >= min_area]
+    kept = large[:max_instances]
+    left_out = {
+        NO_PIXEL: int((areas == 0).sum()),
+        BELOW_AREA: int((areas > 0).sum()) - len(large),
+        BEYOND_NUMBER: len(large) - len(kept),
+    }
+    return masks[sorted(kept)], +Counter(left_out)
 
 
 def split_components(masks: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from data.base_dataset import BaseDataset, Draw, generator_for
-from data.checks import check_headers, check_names, check_pixels, refuse
+from data.checks import check_headers, check_names, refuse
+from data.pixel_checks import check_pixels, first_look, nothing_to_translate
 from data.scene import Scene
 from data.scene_cache import SceneCache, open_cache
 from data.scene_folder import SceneFolder, SceneListing, find_scenes
@@ -36,6 +37,7 @@ class UnalignedDataset(BaseDataset):
             )
         else:
             parser.set_defaults(cache=None)
+        parser.set_defaults(exif=None)
         return parser
 
     def __init__(self, opt):
@@ -52,11 +54,13 @@ class UnalignedDataset(BaseDataset):
         folder = self.folder(domain)
         problems = check_names(Path(self.opt.dataroot), self.opt.phase, domain, self.with_masks)
         if self.opt.cache is None or self.opt.dry_run:
-            sizes, wrong = check_headers(folder.files)
+            sizes, wrong = check_headers(folder.files, folder.exif)
             refuse([*problems, *wrong])
+            self.look_at_masks(folder, domain)
             source = folder
         else:  # a picture that will not do ends the packing
             refuse(problems)
+            self.look_at_masks(folder, domain)
             where = Path(self.opt.cache or f"{self.opt.dataroot}/cache")
             source = open_cache(folder, where, f"{self.opt.phase}{domain}", self.selection())
             sizes = source.sizes()
@@ -65,13 +69,27 @@ class UnalignedDataset(BaseDataset):
                 fit(size, self.how, name)
         return source
 
+    def look_at_masks(self, folder: SceneFolder, domain: str) -> None:
+        """Tell what is unusual about a domain's masks; refuse to train if none marks an instance.
+
+        A dry run reads all files anyway, and tells it then.
+        """
+        if not self.with_masks or self.opt.dry_run:
+            return
+        fault = first_look(folder.files, self.mask_folder(domain), folder.exif)
+        if fault and self.opt.is_train:
+            raise UserError(fault)
+
+    def mask_folder(self, domain: str) -> Path:
+        return Path(f"{self.opt.dataroot}/{self.opt.phase}{domain}_seg")
+
     def folder(self, domain: str) -> SceneFolder:
         files = find_scenes(Path(self.opt.dataroot), self.opt.phase, domain, self.with_masks)
         files = self.choose(files, domain)
         limit = self.opt.max_dataset_size
         if limit and limit < len(files):
             files = files.select(range(limit))
-        return SceneFolder(files, self.how, self.opt.input_nc)
+        return SceneFolder(files, self.how, self.opt.input_nc, self.opt.exif)
 
     def choose(self, files: SceneListing, domain: str) -> SceneListing:
         """The pictures that take part."""
@@ -80,7 +98,7 @@ class UnalignedDataset(BaseDataset):
     def selection(self) -> list:
         """What decides which pictures take part, so that each choice has its own cache."""
         root = str(Path(self.opt.dataroot).resolve()) if self.opt.cache else ""
-        return [root, self.with_masks, self.opt.max_dataset_size]
+        return [root, self.with_masks, self.opt.max_dataset_size, self.opt.exif]
 
     def __len__(self) -> int:
         return max(len(source) for source in self.sources.values())
@@ -133,20 +151,23 @@ class UnalignedDataset(BaseDataset):
         usable = [i for i, scene in enumerate(files) if scene.masks or not self.with_masks]
         if not usable:
             raise UserError(f"{phase}{domain} has no picture with a mask")
-        source = SceneFolder(files.select(usable[:count]), how, self.opt.input_nc)
+        files = files.select(usable[:count])
+        source = SceneFolder(files, how, self.opt.input_nc, self.opt.exif)
         scenes = [self.read(source, i, generator_for(0, i)) for i in range(len(source))]
         return [scene for scene in scenes if scene.image.shape == scenes[0].image.shape]
 
-    def check(self) -> str:
-        counts = []
+    def check(self) -> tuple[str, list[str]]:
+        counts, faults = [], []
         for domain in "AB":
-            files = self.folder(domain).files
-            facts = [check_pixels(scene) for scene in files]
+            folder = self.folder(domain)
+            facts = [check_pixels(scene, folder.exif) for scene in folder.files]
             bare = {"no mask"}  # said already, or of no importance
             refuse(p for fact in facts for p in fact.problems if p.kind not in bare)
             instances = sum(len(fact.areas) for fact in facts)
             counts.append(f"{domain}: {len(facts)} pictures with {instances} masks")
-        return "; ".join(counts)
+            if self.with_masks and (fault := nothing_to_translate(self.mask_folder(domain), facts)):
+                faults.append(fault)
+        return "; ".join(counts), faults
 
 
 def still(how: Preprocessing | None) -> Preprocessing | None:

@@ -37,6 +37,12 @@ class UnalignedSegDataset(UnalignedDataset):
             default="skip",
             help="what becomes of pictures without a mask; kept ones come out unchanged",
         )
+        group.add_argument(
+            "--exif",
+            choices=("shown", "stored"),
+            help="how masks lie on photos with an EXIF turn whose size does not tell: on the "
+            "photo as it is shown (the default, with a note), or as it is stored",
+        )
         if is_train:
             parser.set_defaults(instances=None)
         else:

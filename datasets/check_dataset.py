@@ -35,7 +35,7 @@ BAR = 30  # characters of the longest bar
 @command
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    report = inspect(args.dataroot, args.workers)
+    report = inspect(args.dataroot, args.workers, args.exif)
     print(aligned([report.table()[0], *report.table()[1]]))
     print_histograms(report)
     print_problems(report, args.show)
@@ -66,6 +66,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         type=Path,
         metavar="FOLDER",
         help="write a copy without what cannot be used, masks made 0 and 255, to a new folder",
+    )
+    parser.add_argument(
+        "--exif",
+        choices=("shown", "stored"),
+        help="how masks lie on photos with an EXIF turn whose size does not tell (default: shown, "
+        "and such photos are named)",
     )
     parser.add_argument(
         "--show", type=int, default=10, help="files to name per kind of problem (default 10)"

@@ -15,9 +15,10 @@ from scipy.io import loadmat
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.categories import categories
 from data.dataset_writer import write_dataset
-from data.sources import Annotated, Source, Task, read_rgb, split_components
-from options.generator_options import categories, generator_parser, parse_generator
+from data.sources import Annotated, Listing, Source, Task, read_rgb, split_components
+from options.generator_options import generator_parser, parse_generator
 from util.errors import UserError, command
 
 
@@ -62,11 +63,13 @@ class ClothingCoParsing(Source):
         listed = load(self.root / "label_list.mat", "label_list")
         return [str(np.squeeze(entry)) for entry in listed.ravel()]
 
-    def tasks(self) -> list[Task]:
-        return [
-            *self.tasks_of("train", "pixel-level", "groundtruth"),
-            *self.tasks_of("val", "image-level", "tags"),
-        ]
+    def listing(self) -> Listing:
+        return Listing(
+            [
+                *self.tasks_of("train", "pixel-level", "groundtruth"),
+                *self.tasks_of("val", "image-level", "tags"),
+            ]
+        )
 
     def tasks_of(self, split: str, level: str, variable: str) -> list[Task]:
         """One task per annotated photo and domain of which it shows a category."""
@@ -94,7 +97,8 @@ class ClothingCoParsing(Source):
                 f"{task.annotation} is {truth.shape[0]}x{truth.shape[1]} (height x width) and "
                 f"{task.picture} is {image.shape[0]}x{image.shape[1]}: fetch both again"
             )
-        masks = np.stack([truth == label for label in sorted(self.wanted[task.domain])])
+        shown = self.wanted[task.domain].intersection(np.unique(truth).tolist())
+        masks = np.stack([truth == label for label in sorted(shown)])
         return Annotated(image, split_components(masks) if self.split_components else masks)
 
 

@@ -7,37 +7,43 @@ Each value or colour of a map an instance, a folder of pictures and one of maps 
         --imagesB dogs --labelsB dogs_maps --save_root ./datasets/cat2dog
 
 Each value or colour a class, the same pictures for both domains; the parts of a class that do not
-touch become instances:
+touch become instances; of a range each value is an instance, as in maps of class * 1000 + number:
 
     python datasets/generate_masks_dataset.py --imagesA photos --labelsA maps \\
         --cat1 7 --cat2 '#ff8000' --save_root ./datasets/mine
+    python datasets/generate_masks_dataset.py --imagesA photos --labelsA maps \\
+        --cat1 26000-26999 --cat2 24000-24999 --save_root ./datasets/car2person
 
 A map has the name of its picture and is a lossless file: grey, palette (its indices count) or RGB.
 """
 
 import argparse
-import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.categories import nearest_first, split_names
 from data.dataset_writer import write_dataset
-from data.pictures import UnreadableError, decode, list_pictures, without_alpha
-from data.sources import Annotated, Source, Task, read_as_annotated, split_components
-from options.generator_options import (
-    categories,
-    generator_parser,
-    parse_generator,
-    split_names,
+from data.label_maps import Values, map_notes, read_map
+from data.photos import read_photo
+from data.pictures import UnreadableError, list_pictures
+from data.sources import (
+    OTHER_CATEGORY,
+    Annotated,
+    Listing,
+    Source,
+    Task,
+    split_components,
 )
+from options.generator_options import add_exif_argument, generator_parser, parse_generator
 from util.errors import UserError, command
 
-MOST = 1000  # values in one map: more of them are a photo or a lossy file
+LISTED = 20  # values that an error names
 
 
 @command
@@ -48,13 +54,17 @@ def main(argv: list[str] | None = None) -> None:
         parser.add_argument(f"--images{domain}", help=f"folder of {domain}'s pictures{default}")
         parser.add_argument(f"--labels{domain}", help=f"folder of {domain}'s label maps{default}")
     parser.add_argument(
-        "--background", default="0", help="values that are no instance: 0,255 or '#000000'"
+        "--background",
+        default="0",
+        help="values that are no instance: 0,255 or 0,1000-1999 or '#000000'",
     )
     parser.add_argument(
         "--split_components",
         action=argparse.BooleanOptionalAction,
-        help="parts that do not touch become masks of their own (default: with --cat1, --cat2)",
+        help="parts that do not touch become masks of their own (default: of classes, not of "
+        "values in a range)",
     )
+    add_exif_argument(parser)
     args = parse_generator(parser, argv)
     write_dataset(LabelMaps(args), args)
 
@@ -66,16 +76,15 @@ class LabelMaps(Source):
 
     def __init__(self, args):
         self.args = args
-        args.cat1, args.cat2 = (name and name.lower() for name in (args.cat1, args.cat2))
-        self.by_class = bool(args.cat1 or args.cat2)
-        self.split = self.by_class if args.split_components is None else args.split_components
-        self.missing = args.missing
-        self.background = set(split_names(args.background.lower()))
-        for word in self.background:
-            if not re.fullmatch(r"\d+|#[0-9a-f]{6}", word):
-                raise UserError(f"--background {word}: a number, or a colour such as '#ff8000'")
-        if "0" in self.background:
-            self.background.add("#000000")
+        typed = [split_names((name or "").lower()) for name in (args.cat1, args.cat2)]
+        self.by_class = any(typed)
+        self.wanted = {
+            domain: Values.parse(words, flag)
+            for domain, flag, words in zip("AB", ("cat1", "cat2"), typed, strict=True)
+        }
+        background = split_names(args.background.lower())
+        black = ["#000000"] if "0" in background else []
+        self.background = Values.parse([*background, *black], "background")
         if not (args.imagesA and args.labelsA):
             raise UserError("--imagesA and --labelsA are missing: name the folders of domain A")
         self.folders = {
@@ -88,19 +97,47 @@ class LabelMaps(Source):
                 "classes of both domains by --cat1 and --cat2"
             )
 
-    def tasks(self) -> list[Task]:
+    def listing(self) -> Listing:
         tasks = [task for domain in "AB" for task in self.tasks_of(domain)]
         if not self.by_class:
-            return tasks
+            return Listing(tasks)
         maps = sorted({task.annotation for task in tasks if task.annotation.is_file()})
         values = {path: self.values(path) for path in maps}
-        chosen = categories(self.args, sorted(set().union(*values.values()), key=by_number))
-        return [
-            replace(task, files=(task.annotation,), annotation=(task.annotation, wanted))
+        self.check_wanted(set().union(*values.values()))
+        others = sum(
+            not any(name in wanted for wanted in self.wanted.values())
+            for names in values.values()
+            for name in names
+        )
+        tasks = [
+            task
             for task in tasks
-            for wanted in [chosen[task.domain]]
-            if not values.get(task.annotation, set(wanted)).isdisjoint(wanted)
+            if task.annotation not in values  # absent: named later
+            or any(name in self.wanted[task.domain] for name in values[task.annotation])
         ]
+        return Listing(tasks, others, Counter({("", OTHER_CATEGORY): others}))
+
+    def check_wanted(self, known: set[str]) -> None:
+        """Refuse values that no map has, or that are in both domains; tell of words without use."""
+        listed = ", ".join(sorted(known, key=by_number)[:LISTED])
+        for domain, flag in (("A", "cat1"), ("B", "cat2")):
+            wanted = self.wanted[domain]
+            if not wanted.words:
+                raise UserError(f"--{flag} is missing; known: {listed}")
+            unused = wanted.unused(known)
+            if len(unused) == len(wanted.words):
+                near = nearest_first(unused[0], sorted(known, key=by_number)[:LISTED])
+                raise UserError(
+                    f"--{flag} {unused[0]}: no map has it; known, the nearest first: "
+                    f"{', '.join(near)}"
+                )
+            if unused:
+                print(f"note: --{flag}: no map has {', '.join(unused)}")
+        if shared := [name for name in known if all(name in w for w in self.wanted.values())]:
+            raise UserError(
+                f"--cat1 {self.args.cat1} --cat2 {self.args.cat2}: {min(shared, key=by_number)} "
+                "is in both, so there is nothing to translate: choose different ones"
+            )
 
     def tasks_of(self, domain: str) -> Iterator[Task]:
         """One task per picture of a domain's folder, with the path of its map."""
@@ -124,35 +161,37 @@ class LabelMaps(Source):
     def values(self, path: Path) -> set[str]:
         """The names of the values in a map, but for the background; none of a broken one."""
         try:
-            return set(read_map(path)[1].values()) - self.background
+            return {name for name in read_map(path)[1].values() if name not in self.background}
         except UnreadableError as error:
-            if self.missing == "error":
+            if self.args.missing == "error":
                 raise UserError(f"{error}, or leave it out with --missing skip") from None
             print(f"note: {error}; left out")
             return set()
 
     def read(self, task: Task) -> Annotated:
-        path, wanted = task.annotation if self.by_class else (task.annotation, None)
-        codes, names = read_map(path)
-        image = read_as_annotated(task.picture, codes.shape)
-        chosen = [
-            code
-            for code, name in names.items()
-            if (name in wanted if wanted else name not in self.background)
-        ]
-        masks = codes == np.array(chosen, codes.dtype).reshape(-1, 1, 1)
-        return Annotated(image, split_components(masks) if self.split else masks)
+        codes, names = read_map(task.annotation)
+        photo = read_photo(task.picture, codes.shape, self.args.exif)
+        taken = {code: name for code, name in names.items() if self.is_taken(name, task.domain)}
+        masks = [mask for code, name in taken.items() for mask in self.parts(codes == code, name)]
+        found = Annotated(
+            photo.pixels,
+            np.stack(masks) if masks else np.zeros((0, *codes.shape), bool),
+            notes=(*photo.notes, *map_notes(codes, names, taken, self.args.background)),
+        )
+        return photo.upright(found)
 
+    def is_taken(self, name: str, domain: str) -> bool:
+        """Whether a value is of a domain's instances."""
+        if name in self.background:
+            return False
+        return name in self.wanted[domain] if self.by_class else True
 
-def read_map(path: Path) -> tuple[np.ndarray, dict[int, str]]:
-    """A label map as codes [H, W], and the name of every code in it: `7`, or `#ff8000` of RGB."""
-    codes, form = without_alpha(np.asarray(decode(path))).astype(np.int64), "{}"
-    if codes.ndim == 3:
-        codes, form = codes @ (1 << 16, 1 << 8, 1), "#{:06x}"
-    found = np.unique(codes).tolist()
-    if len(found) > MOST:
-        raise UserError(f"{path} holds {len(found)} values: it is a picture, not a label map")
-    return codes, {code: form.format(code) for code in found}
+    def parts(self, mask: np.ndarray, name: str) -> np.ndarray:
+        """The instances of one value, bool [N, H, W]."""
+        typed = self.args.split_components
+        in_range = any(wanted.in_range(name) for wanted in self.wanted.values())
+        split = (self.by_class and not in_range) if typed is None else typed
+        return split_components(mask[None]) if split else mask[None]
 
 
 def by_number(name: str) -> tuple[bool, int, str]:

@@ -18,11 +18,13 @@ from PIL import ImageFile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.categories import categories
 from data.dataset_writer import write_dataset
 from data.pictures import UnreadableError, picture_size, read_raw
-from data.sources import Annotated, Source, Task, center_crop, read_rgb, resize
-from options.generator_options import categories, generator_parser, parse_generator
+from data.sources import Annotated, Listing, Source, Task, center_crop, read_rgb, resize
+from options.generator_options import generator_parser, parse_generator
 from util.errors import UserError, command
+from util.files import read_lines
 
 LABELS = (
     "hat hair sunglass upper-clothes skirt pants dress belt left-shoe right-shoe face left-leg "
@@ -61,7 +63,7 @@ class MultiHumanParsing(Source):
             for domain, names in categories(args, LABELS).items()
         }
 
-    def tasks(self) -> list[Task]:
+    def listing(self) -> Listing:
         if not self.root.is_dir():
             raise UserError(
                 f"--data_root {self.root}: there is no such folder; see datasets/README.md"
@@ -78,18 +80,14 @@ class MultiHumanParsing(Source):
                     found.append(Task(split, domain, stem, picture, people))
         if wide:
             print(f"note: {wide} pictures are wider than tall and left out; --no_skip_horizontal")
-        return found
+        return Listing(found)
 
     def listed(self, split: str) -> list[str]:
         """The ids of a split."""
         path = self.root / f"{split}_list.txt"
         if not path.is_file():
             raise UserError(f"{path}: there is no such file; is --data_root right?")
-        return [
-            Path(line.strip()).stem
-            for line in path.read_text("utf-8", "surrogateescape").splitlines()
-            if line.strip()
-        ]
+        return [Path(line.strip()).stem for line in read_lines(path) if line.strip()]
 
     def people(self) -> dict[str, list[Path]]:
         """The annotation files of each picture, by person."""
@@ -110,7 +108,7 @@ class MultiHumanParsing(Source):
         return width > height
 
     def read(self, task: Task) -> Annotated:
-        image, note = read_leniently(task.picture)
+        image, notes = read_leniently(task.picture)
         masks = []
         for path in task.annotation:
             labels = read_raw(path)
@@ -119,20 +117,22 @@ class MultiHumanParsing(Source):
                     f"{path} is {labels.shape[0]}x{labels.shape[1]} (height x width) and "
                     f"{task.picture} is {image.shape[0]}x{image.shape[1]}: fetch both again"
                 )
-            masks += [labels == label for label in self.wanted[task.domain]]
+            worn = np.unique(labels)
+            masks += [labels == label for label in self.wanted[task.domain] if label in worn]
         masks = np.stack(masks) if masks else np.zeros((0, *image.shape[:2]), bool)
+        found = Annotated(image, masks, notes=notes)
         width = max(1, round(image.shape[1] * self.size[0] / image.shape[0]))
-        return center_crop(resize(Annotated(image, masks, note), (self.size[0], width)), self.size)
+        return center_crop(resize(found, (self.size[0], width)), self.size)
 
 
-def read_leniently(path: Path) -> tuple[np.ndarray, str]:
-    """A picture, as far as it goes if its file is cut short, as some of this set's are; a note."""
+def read_leniently(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A picture, as far as it goes if its file is cut short, as some of this set's are; notes."""
     try:
-        return read_rgb(path), ""
+        return read_rgb(path), ()
     except UnreadableError:
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
-            return read_rgb(path), "broken JPEG, read as far as it goes"
+            return read_rgb(path), ("broken JPEG, read as far as it goes",)
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
 

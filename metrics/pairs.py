@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.pictures import read_image, read_levels
+from data.masks import read_mask
+from data.pictures import read_image
 from util.errors import UserError
 from util.results import LISTING
 
@@ -107,7 +108,7 @@ class PairFiles:
         return [self.mask(key, size)] if key in self.files else []
 
     def mask(self, key: str, size: tuple) -> np.ndarray:
-        mask = read_levels(self.path(key)) > 127
+        mask = read_mask(self.path(key))
         if mask.shape != size:
             raise UserError(
                 f"{self.path(key)} is {size_of(mask)} and its picture {size[0]}x{size[1]} (height "

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from data.base_dataset import generator_for
-from data.pictures import read_image, read_masks
+from data.masks import read_masks
+from data.pictures import read_image
 from data.scene_folder import SceneListing, find_scenes
 from data.transforms import Preprocessing, draw_crop, fit, resize_image, resize_masks
 
@@ -50,7 +51,7 @@ class Preparation:
     def union(self, image: Path, masks: tuple[Path, ...]) -> np.ndarray:
         """Where a picture has an instance, bool [H, W]."""
         size = read_image(image, 1).shape[1:]
-        union = torch.from_numpy(read_masks(masks, size).any(0))[None]
+        union = torch.from_numpy(read_masks(masks, image, size).any(0))[None]
         return self.cut(resize_masks(union, self.resized(union, image)))[0].numpy()
 
     def resized(self, pixels: Tensor, path: Path) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from util.errors import UserError
 
 INHERITED = (
     *("model", "dataset_mode", "netG", "netD", "ngf", "ndf", "n_blocks", "n_layers_D", "norm"),
-    *("dropout", "input_nc", "output_nc", "ins_per", "ins_max", "set_order", "no_mask"),
+    *("dropout", "input_nc", "output_nc", "ins_per", "ins_max", "set_order", "no_mask", "exif"),
     *(
         "no_spectral_norm",
         "double_params",

@@ -76,7 +76,7 @@ def broken(shapes, tmp_path) -> tuple[Path, set[tuple[str, str]]]:
         ("unreadable", "trainB_seg/00001_0.png"),
         ("size", "trainA_seg/00001_0.png"),
         ("empty mask", "trainA_seg/00002_0.png"),
-        ("not binary", "trainA_seg/00003_0.png"),
+        ("other values", "trainA_seg/00003_0.png"),
         ("not binary", "trainB_seg/00003_0.png"),
         ("full mask", "trainB_seg/00002_0.png"),
         ("orphan mask", "trainA_seg/99999_0.png"),
@@ -217,7 +217,7 @@ def test_masks_with_alpha_are_judged_and_mended_by_their_grey(shapes, tmp_path, 
         pixels = np.dstack([grey_levels, np.full(mask.shape, 255)]).astype(np.uint8)
         Image.fromarray(pixels).save(target)
     assert problems(root) == {
-        ("not binary", "trainA_seg/00000_0.png"),
+        ("other values", "trainA_seg/00000_0.png"),
         ("empty mask", "trainA_seg/00001_0.png"),
     }
     check(root, "--fix", str(tmp_path / "fixed"))
@@ -278,9 +278,9 @@ def test_odd_names_links_and_nested_folders(shapes, tmp_path):
 
 def test_a_broken_exif_is_read_over_in_silence(shapes, tmp_path):
     shutil.copytree(shapes, root := tmp_path / "odd")
-    size = Image.open(root / "trainA" / "00000.png").size
+    picture = Image.open(root / "trainA" / "00000.png").copy()
     broken = b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01"
-    Image.new("RGB", size).save(root / "trainA" / "00000.jpg", exif=broken)
+    picture.save(root / "trainA" / "00000.jpg", exif=broken)
     (root / "trainA" / "00000.png").unlink()
     done = subprocess.run(
         [sys.executable, "datasets/check_dataset.py", str(root)],

@@ -14,7 +14,8 @@ from conftest import ROOT, TINY, random_scene
 from data import create_dataset
 from data.base_dataset import Draw, generator_for
 from data.loader import SceneLoader
-from data.pictures import picture_size, read_image, read_mask
+from data.masks import read_mask
+from data.pictures import picture_size, read_image
 from data.scene_folder import find_scenes
 from data.transforms import (
     Crop,

@@ -51,8 +51,9 @@ def test_bad_input_is_one_line_and_nothing_is_written(coco, ccp, tmp_path, capsy
     whole = (coco / "annotations/instances_train2017.json").read_text()
     for broken, said in (
         ({"annotations": {}}, "no list 'annotations'"),
-        ({"annotations": [{"image_id": 7}]}, "category_id"),
-        ({"images": [{"id": 7, "file_name": "../../etc/passwd"}]}, "leads out"),
+        ({"annotations": [{"image_id": 7}]}, "left out: 1 without a category"),
+        ({"annotations": [{"category_id": 1}]}, "image_id"),
+        ({"images": [{"id": i, "file_name": f"../../{i}"} for i in (7, 9)]}, "absent"),
         ({"images": [{"id": 1, "file_name": "a.jpg"}]}, "does not list"),
         ({"annotations": []}, "no picture to train on has it"),
     ):

@@ -1,12 +1,19 @@
 """What all sources of annotated pictures share: geometry, choice, and how masks are encoded."""
 
-from pathlib import Path
-
 import numpy as np
 from annotated import rle
 
-from data.coco_masks import decode_mask, run_lengths
-from data.sources import Annotated, center_crop, choose, resize, split_components
+from data.annotations.regions import region_of, run_lengths
+from data.sources import (
+    BELOW_AREA,
+    BEYOND_NUMBER,
+    NO_PIXEL,
+    Annotated,
+    center_crop,
+    choose,
+    resize,
+    split_components,
+)
 
 
 def test_a_resized_mask_keeps_its_area_and_place():
@@ -32,10 +39,14 @@ def test_choosing_instances_by_area_and_number():
     masks = np.zeros((4, 10, 10), bool)
     for i, area in enumerate([3, 0, 20, 8]):
         masks[i].reshape(-1)[:area] = True
-    assert [m.sum() for m in choose(masks, 0, None)] == [3, 20, 8]
-    assert [m.sum() for m in choose(masks, 0.08, None)] == [20, 8]
-    assert [m.sum() for m in choose(masks, 0, 2)] == [20, 8]
-    assert choose(masks[1:2], 0, None).shape == (0, 10, 10)
+    for arguments, areas, left_out in (
+        ((0, None), [3, 20, 8], {NO_PIXEL: 1}),
+        ((0.08, None), [20, 8], {NO_PIXEL: 1, BELOW_AREA: 1}),
+        ((0, 2), [20, 8], {NO_PIXEL: 1, BEYOND_NUMBER: 1}),
+    ):
+        kept, counted = choose(masks, *arguments)
+        assert [mask.sum() for mask in kept] == areas and counted == left_out
+    assert choose(masks[1:2], 0, None)[0].shape == (0, 10, 10)
 
 
 def test_components_touch_at_corners():
@@ -48,11 +59,12 @@ def test_run_lengths_are_those_of_pycocotools():
     rng = np.random.default_rng(0)
     for share in (0.02, 0.5, 0.98):
         mask = rng.random((37, 53)) < share
-        assert np.array_equal(decode_mask(rle(mask), (37, 53), Path()), mask)
+        assert np.array_equal(region_of(rle(mask)).decode(mask.shape, mask.shape), mask)
         assert sum(run_lengths(rle(mask)["counts"].encode())) == mask.size
 
 
 def test_several_rle_parts_are_one_instance():
     left, right = np.zeros((2, 32, 48), bool)
     left[3:9, 2:8], right[20:25, 30:40] = True, True
-    assert np.array_equal(decode_mask([rle(left), rle(right)], (32, 48), Path()), left | right)
+    region = region_of([rle(left), rle(right)])
+    assert np.array_equal(region.decode(left.shape, left.shape), left | right)

@@ -1,5 +1,6 @@
 """Files that are either whole or absent."""
 
+import codecs
 import json
 import os
 import shutil
@@ -66,6 +67,13 @@ def running(process: int) -> bool:
 def write_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8, whole or not at all."""
     write_atomic(path, lambda file: file.write(text.encode(errors="replace")))
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file of any system: UTF-8 or UTF-16, with a mark of it or without."""
+    content = path.read_bytes()
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if utf16 else "utf-8-sig", "surrogateescape").splitlines()
 
 
 def write_json(path: Path, content: dict) -> None:

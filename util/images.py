@@ -44,7 +44,7 @@ def outline(mask: np.ndarray, width: int = 1) -> np.ndarray:
     return mask & ~inner
 
 
-def outline_layer(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> Image.Image:
+def outline_layer(masks: Mapping[int | str, np.ndarray], size: tuple[int, int]) -> Image.Image:
     """Coloured outlines and numbers of masks, bool [H, W], on nothing: RGBA, size (width, height).
 
     The first mask has the first of COLORS, and so on.
@@ -68,7 +68,7 @@ def outline_layer(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> Ima
     return picture
 
 
-def draw_instances(pixels: np.ndarray, masks: Mapping[int, np.ndarray], side: int) -> Image.Image:
+def draw_instances(pixels: np.ndarray, masks: Mapping[str, np.ndarray], side: int) -> Image.Image:
     """A picture, uint8 [H, W, 3], with coloured outlines and the numbers of its masks [H, W].
 
     It is scaled so that its longer side has `side` pixels, and never enlarged more than four times.

@@ -29,7 +29,8 @@ from PIL import Image
 
 import test as test_command
 import train
-from data.pictures import read_image, read_mask
+from data.masks import read_mask
+from data.pictures import read_image
 from datasets import generate_shapes_dataset
 from util.command_line import OneLineParser
 from util.errors import UserError

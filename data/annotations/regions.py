@@ -1,0 +1,201 @@
+"""Where an instance is, in each way that annotation files say it, as pixels.
+
+Every region has `decode(size, annotated)`: its mask, bool [H, W], on a picture of size (H, W); its
+own coordinates are in a picture of the (height, width) `annotated`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from data.label_maps import read_map
+
+Size = tuple[int, int]
+
+
+class NoRegionError(ValueError):
+    """An annotation that says nothing of where its instance is; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Polygons:
+    """The inside of polygons, x, y, x, y, … each; shares: of width and height, not in pixels."""
+
+    points: list[list[float]]
+    shares: bool = False
+
+    def decode(self, size: Size, annotated: Size) -> np.ndarray:
+        """Raises ValueError for coordinates far outside of the picture."""
+        height, width = (1, 1) if self.shares else annotated
+        scale = np.array([size[1] / width, size[0] / height])
+        scaled = [(np.reshape(points, (-1, 2)) * scale).reshape(-1) for points in self.points]
+        if not all((np.abs(points) <= 10 * max(size)).all() for points in scaled):  # nor is NaN
+            raise ValueError(f"coordinates far outside of {annotated[0]}x{annotated[1]}")
+        encoded = coco_mask.frPyObjects([points.tolist() for points in scaled], *size)
+        return coco_mask.decode(coco_mask.merge(encoded)).astype(bool)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """COCO's run lengths, as numbers or compressed; several parts are one instance."""
+
+    parts: list[dict]
+
+    def decode(self, size: Size, annotated: Size) -> np.ndarray:
+        """Raises ValueError for runs that are not of such a picture."""
+        mask = np.any([decode_runs(part, annotated) for part in self.parts], axis=0)
+        return resized(mask, size)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A small mask, bool [h, w], at a place (top, left) of the picture."""
+
+    pixels: np.ndarray
+    place: tuple[int, int]
+
+    def decode(self, size: Size, annotated: Size) -> np.ndarray:
+        mask = np.zeros(annotated, bool)
+        top, left = (max(0, start) for start in self.place)
+        pixels = self.pixels[max(0, -self.place[0]) :, max(0, -self.place[1]) :]
+        pixels = pixels[: annotated[0] - top, : annotated[1] - left] if top < annotated[0] else []
+        if len(pixels):
+            mask[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+        return resized(mask, size)
+
+
+@dataclass(frozen=True)
+class MapValue:
+    """The pixels of a label map that have one code; see `read_map`."""
+
+    path: Path
+    value: int
+
+    def decode(self, size: Size, annotated: Size) -> np.ndarray:
+        return resized(read_map(self.path)[0] == self.value, size)
+
+
+Region = Polygons | Runs | Patch | MapValue
+
+
+def resized(mask: np.ndarray, size: Size) -> np.ndarray:
+    if mask.shape == size:
+        return mask
+    return np.asarray(Image.fromarray(mask).resize(size[::-1], Image.NEAREST))
+
+
+# ---- what COCO files, and those of tools like it, have under "segmentation"
+
+
+def region_of(segmentation) -> Region:
+    """A segmentation of any kind.
+
+    Raises NoRegionError if it has no area, ValueError if it is no segmentation.
+    """
+    if not segmentation:
+        raise NoRegionError("without a segmentation")
+    try:
+        if isinstance(segmentation, dict):
+            return Runs([checked_runs(segmentation)])
+        if isinstance(segmentation, list) and all(
+            isinstance(part, dict) and "counts" in part for part in segmentation
+        ):
+            return Runs([checked_runs(part) for part in segmentation])
+        return polygons_of(segmentation)
+    except (TypeError, KeyError, IndexError, OverflowError) as error:
+        raise ValueError(str(error)) from None
+
+
+def checked_runs(part: dict) -> dict:
+    height, width = part["size"]
+    if not isinstance(part["counts"], (list, str, bytes)):
+        raise ValueError("its counts are neither numbers nor text")
+    return {"size": (int(height), int(width)), "counts": part["counts"]}
+
+
+def polygons_of(value) -> Polygons:
+    """Polygons of at least three points, however the lists are nested."""
+    rings = [[float(number) for number in ring] for ring in flat_rings(value)]
+    for ring in rings:
+        if len(ring) % 2:
+            raise ValueError(f"{len(ring)} coordinates are not pairs")
+        if not np.isfinite(ring).all():
+            raise ValueError("a coordinate is no number")
+    rings = [ring for ring in rings if len(ring) >= 6]  # of 4 numbers pycocotools makes a box
+    if not rings:
+        raise NoRegionError("without a polygon of 3 points")
+    if max(map(max, rings)) <= 1:
+        raise NoRegionError("with coordinates from 0 to 1, which are no pixels")
+    return Polygons(rings)
+
+
+def flat_rings(value) -> Iterator[list]:
+    """The polygons in nested lists, each as x, y, x, y, …
+
+    [x, y, x, y, …] or [[x, y], …] or [{x:, y:}, …] is one, as is OpenCV's [[[x, y]], [[x, y]], …];
+    a list of any of these is several.
+    """
+    if not isinstance(value, list) or not value:
+        raise TypeError(f"{value!r} is no list of points")
+    if all(map(is_number, value)):
+        yield value
+        return
+    points = [point_of(part) for part in value]
+    if all(point is not None for point in points):
+        yield [number for point in points for number in point]
+        return
+    for part in value:
+        yield from flat_rings(part)
+
+
+def point_of(part) -> Sequence[float] | None:
+    """A point as two numbers; None if this is something else."""
+    if isinstance(part, dict):
+        return (part["x"], part["y"])
+    if isinstance(part, list) and len(part) == 1 and isinstance(part[0], list):
+        part = part[0]
+    pair = isinstance(part, list) and len(part) == 2 and all(map(is_number, part))
+    return part if pair else None
+
+
+def is_number(value) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def decode_runs(part: dict, size: Size, order: str = "F") -> np.ndarray:
+    """Runs, known to fill the picture: pycocotools does not look. Column by column, or order C."""
+    if part["size"] != size:
+        raise ValueError(f"it is of a picture of {part['size'][0]}x{part['size'][1]}, not {size}")
+    counts = part["counts"]
+    if not isinstance(counts, list):
+        counts = run_lengths(counts.encode() if isinstance(counts, str) else counts)
+    runs = np.asarray(counts, np.int64)
+    if runs.min(initial=0) < 0 or runs.sum() != size[0] * size[1]:
+        raise ValueError(f"its runs do not fill {size[0]}x{size[1]}")
+    values = np.arange(len(runs)) % 2 == 1  # background first
+    return np.repeat(values, runs).reshape(size, order=order)
+
+
+def run_lengths(text: bytes) -> list[int]:
+    """The runs of COCO's compressed text, in base 32, the lowest digit first.
+
+    From the third on a run is stored as its difference from the last but one.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for byte in text:
+        digit = byte - 48
+        value |= (digit & 31) << shift
+        shift += 5
+        if digit & 32:  # more of this number follows
+            continue
+        if digit & 16:  # negative
+            value -= 1 << shift
+        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+        value = shift = 0
+    return counts
