@@ -18,6 +18,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler, get_worker_info
 
 from data.base_dataset import BaseDataset, Draw, generator_for
+from data.instance_watch import InstanceWatch
 from data.pictures import UnreadableError
 from data.scene import Scene
 from util.distributed import rank, world_size
@@ -75,6 +76,7 @@ class SceneLoader:
                 f"({world_size()}): start {len(dataset)} at most"
             )
         self.reading = Reading(opt.num_threads)
+        self.watch = InstanceWatch()
         self.loader = DataLoader(
             Guarded(dataset, opt.data_patience, self.reading),
             batch_sampler=self.sampler,
@@ -111,7 +113,9 @@ class SceneLoader:
         while (batch := self.next_of(batches)) is not None:
             if isinstance(batch, UserError):
                 raise batch
-            yield batch.open() if isinstance(batch, Parcel) else batch
+            batch = batch.open() if isinstance(batch, Parcel) else batch
+            self.watch.look(batch)
+            yield batch
 
     def next_of(self, batches: Iterator):
         """The next batch, None at the end. Raises UserError if a loader process is lost."""

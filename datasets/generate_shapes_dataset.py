@@ -9,6 +9,7 @@ lie beside the usual folders. The same arguments give the same bytes.
 """
 
 import argparse
+import itertools
 import json
 import shutil
 import sys
@@ -21,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from util.command_line import OneLineParser
 from util.errors import UserError, command
+from util.files import cannot_be_written
 
 SHAPES = {"A": "disk", "B": "triangle"}
 HUES = {"A": (-0.04, 0.04), "B": (0.62, 0.70)}  # of the rim, in turns: reds and blues
@@ -37,10 +39,15 @@ def main(argv: list[str] | None = None) -> None:
     root = Path(args.save_root)
     if any(root.glob("train*")) and not (root / "trainA_geometry.json").is_file():
         raise UserError(f"--save_root {root} holds another dataset: choose an empty folder")
-    for phase, count in (("train", args.train), ("test", args.test)):
-        for domain in "AB":
-            rng = np.random.default_rng([args.seed, phase == "test", domain == "B"])
-            write_domain(root, phase, domain, count, args, rng)
+    try:
+        for phase, count in (("train", args.train), ("test", args.test)):
+            for domain in "AB":
+                rng = np.random.default_rng([args.seed, phase == "test", domain == "B"])
+                write_domain(root, phase, domain, count, args, rng)
+    except OSError as error:
+        for phase, domain in itertools.product(("train", "test"), "AB"):
+            remove_domain(root, phase, domain)
+        raise cannot_be_written(f"--save_root {root}", error) from None
     print(
         f"{root}: {args.train} + {args.train} training and {args.test} + {args.test} test pictures "
         f"of {args.size}x{args.size}"
@@ -108,9 +115,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def write_domain(root: Path, phase: str, domain: str, count: int, args, rng) -> None:
     """Draw and write one phase of one domain; what an earlier run left there goes first."""
-    folders = {kind: root / f"{phase}{domain}{kind}" for kind in ("", "_seg", "_background")}
+    remove_domain(root, phase, domain)
+    folders = domain_folders(root, phase, domain)
     for folder in folders.values():
-        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     geometry = {}
     for index in range(count):
@@ -124,6 +131,16 @@ def write_domain(root: Path, phase: str, domain: str, count: int, args, rng) -> 
             )
         geometry[stem] = facts
     (root / f"{phase}{domain}_geometry.json").write_text(json.dumps(geometry, indent=1) + "\n")
+
+
+def domain_folders(root: Path, phase: str, domain: str) -> dict[str, Path]:
+    return {kind: root / f"{phase}{domain}{kind}" for kind in ("", "_seg", "_background")}
+
+
+def remove_domain(root: Path, phase: str, domain: str) -> None:
+    for folder in domain_folders(root, phase, domain).values():
+        shutil.rmtree(folder, ignore_errors=True)
+    (root / f"{phase}{domain}_geometry.json").unlink(missing_ok=True)
 
 
 def draw_picture(

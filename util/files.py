@@ -31,6 +31,9 @@ def write_atomic(path: Path, write: Callable) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say for which file
+        raise
     finally:
         beside.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -112,14 +115,21 @@ def staged(target: Path, flag: str) -> Iterator[Path]:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
-        raise UserError(
-            f"{flag} {target} cannot be written ({error.strerror or error}), and nothing of it is "
-            "left: make room, or name another folder"
-        ) from None
+        raise cannot_be_written(f"{flag} {target}", error) from None
     finally:
         for parent in made:
             if parent.is_dir() and not any(parent.iterdir()):
                 parent.rmdir()
+
+
+def cannot_be_written(what: str, error: OSError) -> UserError:
+    """One line for a folder that could not be written, and is gone."""
+    # What shutil raises for several files is a list of (source, target, reason).
+    reason = error.strerror or (error.args[0][0][2] if isinstance(error, shutil.Error) else error)
+    return UserError(
+        f"{what} cannot be written ({reason}), and nothing of it is left: make room, or name "
+        "another folder"
+    )
 
 
 @contextmanager

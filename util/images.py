@@ -18,7 +18,16 @@ def save_png(pixels: np.ndarray, path: Path, aspect_ratio: float = 1.0) -> None:
     """Write uint8 pixels; an aspect ratio stretches the width (> 1) or the height (< 1)."""
     picture = Image.fromarray(pixels)
     size = stretched(*picture.size, aspect_ratio)
-    (picture if size == picture.size else picture.resize(size, Image.BICUBIC)).save(path)
+    save_picture(picture if size == picture.size else picture.resize(size, Image.BICUBIC), path)
+
+
+def save_picture(picture: Image.Image, path: Path, **how) -> None:
+    """Write a picture. On a full disk nothing of it is left, and the OSError names it."""
+    try:
+        picture.save(path, **how)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
 
 
 def stretched(width: int, height: int, aspect_ratio: float) -> tuple[int, int]:

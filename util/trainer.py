@@ -124,6 +124,8 @@ class Trainer:
     def report(self) -> None:
         """Hand losses, facts and new scores to the loggers."""
         facts = facts_of(self.model, self.timer) | self.validation.news()
+        if alarms := self.loader.watch.alarms:
+            facts["alarms"] = alarms
         record = make_record(self.progress, self.model.get_current_losses(), facts)
         self.loggers.report(self.progress, record)
 
@@ -149,7 +151,8 @@ class Trainer:
         finished, last = self.progress.epoch, self.progress.epoch == self.epochs
         if self.validation.due(finished):
             self.validate(finished)
-        if self.model.losses and self.reports_at_end():
+        alarmed = self.model.needs_masks and self.loader.watch.end_epoch()
+        if self.model.losses and (alarmed or self.reports_at_end()):
             self.report()
         if last:
             self.loggers.pictures(self.progress, last=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from util.loggers.base import Logger
-from util.loggers.records import FILE, TEXT, Record, alarms
+from util.loggers.records import FILE, TEXT, Record, collapses, data_alarms
 from util.loggers.run_card import duration
 from util.progress import Progress
 
@@ -84,12 +84,16 @@ class Console(Logger):
             print(f"{passed:4.0%} {duration(done)} {head}{line}", flush=True)
 
     def warn(self) -> None:
-        """Say once that the masks of a direction have collapsed."""
-        for text in alarms(self.records):
-            kind = text.partition(" since ")[0]
-            if kind not in self.warned:
-                self.warned.add(kind)
-                self.say(f"warning: {text}; {COLLAPSED}")
+        """Say once that a domain has no instances, or that the masks of a direction collapsed."""
+        for text in data_alarms(self.records):
+            self.warn_once(text.partition(":")[0], text)
+        for text in collapses(self.records):
+            self.warn_once(text.partition(" since ")[0], f"{text}; {COLLAPSED}")
+
+    def warn_once(self, kind: str, text: str) -> None:
+        if kind not in self.warned:
+            self.warned.add(kind)
+            self.say(f"warning: {text}")
 
     def say(self, text: str) -> None:
         self.bar.write(text) if not self.bar.disable else print(text, flush=True)

@@ -139,6 +139,16 @@ def panels(record: Record) -> Panels:
 
 
 def alarms(records: Sequence[Record]) -> list[str]:
+    """What is wrong by the last records, a line each: with the data, or with translated masks."""
+    return [*data_alarms(records), *collapses(records)]
+
+
+def data_alarms(records: Sequence[Record]) -> list[str]:
+    """What the run itself has noted of its data."""
+    return [str(text) for text in records[-1].get("alarms", ())] if records else []
+
+
+def collapses(records: Sequence[Record]) -> list[str]:
     """One line for each direction whose masks have collapsed in the last records."""
     last = list(records)[-PATIENCE:]
     if len(last) < PATIENCE:
