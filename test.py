@@ -47,11 +47,12 @@ def test(opt) -> Path:
     for letter, scenes in domains.items():
         target = "B" if letter == "A" else "A"
         count = min(len(scenes), opt.num_test or len(scenes))
+        masks = sum(map(scenes.masks_of, range(count))) if translate.model.needs_masks else None
         done = 0
         for places, batch in batches_of_one_size(scenes, count, opt.batch_size):
             results.add(places, batch, translate(batch, letter), target)
             done += len(batch)
-            results.report(letter, done, count, len(scenes))
+            results.report(letter, done, count, len(scenes), masks)
     results.write()
     return folder
 

@@ -202,6 +202,10 @@ class DomainScenes(Sequence):
     def __len__(self) -> int:
         return len(self.source)
 
+    def masks_of(self, index: int) -> int:
+        """How many masks a picture has, translated or not."""
+        return len(self.source.files[index].masks)
+
     def __getitem__(self, index: int) -> Scene:
         if not 0 <= index < len(self):
             raise IndexError(index)

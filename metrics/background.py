@@ -71,8 +71,13 @@ def masked_mean(values: Tensor, where: Tensor) -> Tensor:
 def batches(
     pairs: Sequence[Pair], device: torch.device | str
 ) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor]]:
-    """Pairs of one size together: their places, pictures, translations and backgrounds."""
-    for places in by_size(pairs):
+    """Pairs of one size together: their places, pictures, translations and backgrounds.
+
+    Without pictures that had nothing to translate: their background is perfect, and says nothing.
+    """
+    for same in by_size(pairs):
+        if not (places := [i for i in same if not pairs[i].untouched]):
+            continue
         yield (
             places,
             *(

@@ -91,8 +91,8 @@ class Detection(Metric):
 
     def picture(self, pair: Pair, found: Detections) -> dict[str, Value]:
         masks = pair.translated_masks
-        if masks is None:  # instances that are not told apart, or left where they were
-            masks = pair.masks if pair.translated_foreground is None else pair.place[None]
+        if masks is None:  # not told apart: then an object should be where each instance was
+            masks = pair.masks if len(pair.masks) else pair.foreground[None]
         overlap = pairwise_iou(masks, found.masks)
         self.pooled += pooled_scores(overlap, found.scores)
         shares = match_scores(overlap, found.scores)

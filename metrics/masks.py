@@ -7,6 +7,12 @@ import numpy as np
 from metrics.base import Metric, Value
 from metrics.pairs import Pair
 
+OF_UNIONS = {  # scores of instances -> what the same of their union is called
+    "mask_area_ratio": "union_area_ratio",
+    "mask_iou": "union_iou",
+    "all_empty": "all_empty",
+    "all_full": "all_full",
+}
 FULL = 0.95  # share of the picture: a mask that covers more tells nothing
 
 
@@ -37,7 +43,10 @@ def mask_scores(masks: np.ndarray, translated: np.ndarray) -> dict[str, Value]:
 
 
 class Masks(Metric):
-    """Scores of every picture whose masks were translated; of their union, if that is all."""
+    """Scores of every picture whose masks were translated; of their union, if that is all.
+
+    Scores of unions have names of their own: they are not to be compared with those of instances.
+    """
 
     def pictures(self, pairs: Sequence[Pair]) -> list[dict[str, Value]]:
         return [self.picture(pair) for pair in pairs]
@@ -45,7 +54,7 @@ class Masks(Metric):
     def picture(self, pair: Pair) -> dict[str, Value]:
         if pair.translated_masks is not None:
             return mask_scores(pair.masks, pair.translated_masks)
-        if pair.translated_foreground is None or not pair.foreground.any():
+        if pair.translated_foreground is None or pair.untouched or pair.told_apart:
             return {}
         scores = mask_scores(pair.foreground[None], pair.translated_foreground[None])
-        return {name: value for name, value in scores.items() if name != "mask_kept"}
+        return {OF_UNIONS[name]: value for name, value in scores.items() if name in OF_UNIONS}

@@ -4,7 +4,8 @@
     FOLDER/images/STEM_fake_B_img.png   its translation   STEM_fake_B_mask_0.png  theirs
     FOLDER/images/STEM_fake_B_seg.png   instead of masks, where instances are not told apart
 
-likewise from B to A. Any model's results can be scored that are written so.
+likewise from B to A. Any model's results can be scored that are written so. Masks belong together
+by their numbers; an instance whose translated mask is empty, or has no file, has vanished.
 """
 
 import json
@@ -31,11 +32,12 @@ class Pair:
     """A picture and its translation.
 
     image, translated  uint8 [H, W, 3]
-    masks              bool [N, H, W], the instances of the picture
+    masks              bool [N, H, W], the instances of the picture, none of them empty
     translated_masks   bool [N, H, W], the same instances translated; None where they are not told
-                       apart, or not translated at all
+                       apart, or cannot be told by their numbers
     foreground         bool [H, W], where the picture has an instance
     translated_foreground  the same of the translation; None if the model translates no masks
+    told_apart         whether the results of this direction tell instances apart
     """
 
     name: str
@@ -46,6 +48,17 @@ class Pair:
     translated_masks: np.ndarray | None
     foreground: np.ndarray
     translated_foreground: np.ndarray | None
+    told_apart: bool = True
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the model translates instances, and the picture has none."""
+        return self.translated_foreground is not None and not self.foreground.any()
+
+    @property
+    def unpaired(self) -> bool:
+        """Whether its instances are told apart, but not which mask belongs to which."""
+        return self.told_apart and self.foreground.any() and self.translated_masks is None
 
     @property
     def background(self) -> np.ndarray:
@@ -63,12 +76,18 @@ class Pair:
 
 @dataclass(frozen=True)
 class PairFiles:
-    """One translation's files, by what stands behind the stem: `real_A_img`, `fake_B_mask_0`."""
+    """One translation's files, by what stands behind the stem: `real_A_img`, `fake_B_mask_0`.
+
+    told_apart and with_masks say whether any translation of its direction has masks of instances,
+    and masks at all: where others have some, a missing file means that nothing is left.
+    """
 
     name: str
     source: str
     folder: Path
     files: Mapping[str, str]
+    told_apart: bool
+    with_masks: bool
 
     def load(self) -> Pair:
         target = "B" if self.source == "A" else "A"
@@ -79,33 +98,42 @@ class PairFiles:
                 f"{self.path(f'{fake}_img')} is {size_of(translated)} and {real}_img "
                 f"{size_of(image)}: translate anew, without another size in between"
             )
-        masks, new = (self.masks(role, image.shape[:2]) for role in (real, fake))
-        seg, new_seg = (self.union(f"{role}_seg", image.shape[:2]) for role in (real, fake))
-        foreground = any_of(list(masks.values()) or seg or [np.zeros(image.shape[:2], bool)])
-        together = list(new.values()) or new_seg
-        same = masks.keys() == new.keys() and new
+        size = image.shape[:2]
+        masks, new = self.masks(real, size), self.masks(fake, size)
+        there = {number: found[0] for number, found in masks.items() if found[0].any()}
+        foreground = any_of(self.all_of(f"{real}_seg", masks, size))
+        own = any_of(self.all_of(f"{fake}_seg", new, size)) if self.with_masks else None
+        nothing = np.zeros(size, bool)
+        stacked = [new.get(number, [nothing])[0] for number in there]
         return Pair(
             self.name,
             self.source,
             image,
             translated,
-            np.stack(list(masks.values())) if masks else np.zeros((0, *image.shape[:2]), bool),
-            np.stack([new[number] for number in masks]) if same else None,
+            np.stack(list(there.values())) if there else np.zeros((0, *size), bool),
+            np.stack(stacked) if there and self.told_apart and pairs_up(masks, new) else None,
             foreground,
-            any_of(together) if together else None,
+            own,
+            self.told_apart,
         )
 
     def picture(self, key: str) -> np.ndarray:
         return read_image(self.path(key), 3).transpose(1, 2, 0)
 
-    def masks(self, role: str, size: tuple) -> dict[str, np.ndarray]:
-        """All masks of a role by their numbers, in their order."""
+    def masks(self, role: str, size: tuple) -> dict[int, list[np.ndarray]]:
+        """All masks of a role by their numbers, in order; of a number there should be one."""
         prefix = f"{role}_mask_"
-        numbers = [key.removeprefix(prefix) for key in self.files if key.startswith(prefix)]
-        return {n: self.mask(f"{prefix}{n}", size) for n in sorted(numbers, key=int)}
+        found: dict[int, list[np.ndarray]] = {}
+        for key in sorted(key for key in self.files if key.startswith(prefix)):
+            found.setdefault(int(key.removeprefix(prefix)), []).append(self.mask(key, size))
+        return dict(sorted(found.items()))
 
-    def union(self, key: str, size: tuple) -> list[np.ndarray]:
-        return [self.mask(key, size)] if key in self.files else []
+    def all_of(self, key: str, masks: Mapping[int, list], size: tuple) -> list[np.ndarray]:
+        """The masks of a role, else what its one mask of all instances shows, else nothing."""
+        found = [mask for same in masks.values() for mask in same]
+        if not found and key in self.files:
+            found = [self.mask(key, size)]
+        return found or [np.zeros(size, bool)]
 
     def mask(self, key: str, size: tuple) -> np.ndarray:
         mask = read_mask(self.path(key))
@@ -125,6 +153,16 @@ class PairFiles:
 
 def size_of(pixels: np.ndarray) -> str:
     return f"{pixels.shape[0]}x{pixels.shape[1]} (height x width)"
+
+
+def pairs_up(masks: Mapping[int, list], new: Mapping[int, list]) -> bool:
+    """Whether it is known by the numbers which translated mask belongs to which instance.
+
+    It is not if a number stands twice, or if something is translated that was not there.
+    """
+    once = all(len(found) == 1 for found in (*masks.values(), *new.values()))
+    there = {number for number, found in masks.items() if any(mask.any() for mask in found)}
+    return once and all(number in there or not found[0].any() for number, found in new.items())
 
 
 def any_of(masks: list[np.ndarray]) -> np.ndarray:
@@ -147,17 +185,21 @@ class PairFolder:
             )
         self.listing = read_listing(folder / LISTING)
         found = self.listed() if self.listing else self.scanned()
-        self.pairs = {
-            source: [
-                PairFiles(stem, source, folder, files)
-                for (of, stem), files in sorted(found.items())
-                if of == source
-            ]
-            for source in "AB"
-        }
+        self.pairs = {source: self.pairs_of(source, found) for source in "AB"}
         self.pairs = {source: pairs for source, pairs in self.pairs.items() if pairs}
         if not self.pairs:
             raise UserError(f"{folder / 'images'}: no STEM_fake_B_img.png or STEM_fake_A_img.png")
+
+    def pairs_of(self, source: str, found: Mapping[tuple[str, str], dict]) -> list[PairFiles]:
+        """The translations of one direction, in the order of their names."""
+        own = {stem: files for (of, stem), files in sorted(found.items()) if of == source}
+        keys = {key for files in own.values() for key in files}
+        fake = f"fake_{swapped(source)}"
+        told = any(key.startswith(f"{fake}_mask_") for key in keys)
+        masks = told or f"{fake}_seg" in keys
+        return [
+            PairFiles(stem, source, self.folder, files, told, masks) for stem, files in own.items()
+        ]
 
     def listed(self) -> dict[tuple[str, str], dict[str, str]]:
         """The files of every translation by source and name, as `test.py` wrote them down."""

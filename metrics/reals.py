@@ -23,6 +23,7 @@ class Preparation:
     """What becomes of a file's pixels on the way to the results.
 
     channels  1 for grey
+    exif      how masks lie on turned photos; see `read_masks`
     how       resizing and the crop of the middle; None if pictures keep their size
     size      (H, W) to resize to instead, where nothing else is known
     """
@@ -30,6 +31,7 @@ class Preparation:
     channels: int = 3
     how: Preprocessing | None = None
     size: tuple[int, int] | None = None
+    exif: str | None = None
 
     @staticmethod
     def of(listing: dict | None, size: tuple[int, int]) -> "Preparation":
@@ -38,10 +40,11 @@ class Preparation:
             return Preparation(size=size)
         data = listing["data"]
         if data["preprocessing"] is None:
-            return Preparation(data["channels"])
+            return Preparation(data["channels"], exif=data.get("exif"))
         given = data["preprocessing"] | {"flip": False, "random": False}
         pairs = {name: tuple(given[name]) for name in ("load_size", "fine_size")}
-        return Preparation(data["channels"], Preprocessing(**given | pairs))
+        how = Preprocessing(**given | pairs)
+        return Preparation(data["channels"], how, exif=data.get("exif"))
 
     def image(self, path: Path) -> np.ndarray:
         """A picture, uint8 [H, W, 3]."""
@@ -51,7 +54,7 @@ class Preparation:
     def union(self, image: Path, masks: tuple[Path, ...]) -> np.ndarray:
         """Where a picture has an instance, bool [H, W]."""
         size = read_image(image, 1).shape[1:]
-        union = torch.from_numpy(read_masks(masks, image, size).any(0))[None]
+        union = torch.from_numpy(read_masks(masks, image, size, self.exif).any(0))[None]
         return self.cut(resize_masks(union, self.resized(union, image)))[0].numpy()
 
     def resized(self, pixels: Tensor, path: Path) -> tuple[int, int]:

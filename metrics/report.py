@@ -1,6 +1,6 @@
 """The scores of a folder of results: measured, written down, and put on its page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from metrics.base import LESS, SetScore, Value
@@ -11,6 +11,7 @@ from metrics.yardsticks import Yardsticks
 from util.files import write_json
 from util.pages.results import write_page
 
+OF_ALL = ("classification", "fid", "kid")  # metrics of pictures that were not translated as well
 TITLES = {"AtoB": "A to B", "BtoA": "B to A"}
 
 
@@ -39,8 +40,14 @@ class DirectionScores:
             return f"{digits(value)}  ({spread}n = {score.count})"
         low, high = (digits(end, value) for end in self.intervals[name])
         count = self.counts[name]
-        more = "" if count == len(self.pictures) else f", n = {count}"
+        more = "" if count == len(self.pictures) else f", n = {self.of_all(name, count)}"
         return f"{digits(value)}  ({low} to {high}{more})"
+
+    def of_all(self, name: str, count: int) -> str:
+        """How many values a score has: `7` of instances, `3 of 4` of pictures."""
+        own = (values.get(name) for values in self.pictures.values())
+        instances = any(isinstance(value, list) for value in own)
+        return str(count) if instances else f"{count} of {len(self.pictures)}"
 
 
 def digits(value: float, like: float | None = None) -> str:
@@ -61,19 +68,43 @@ def score_folder(folder: PairFolder, yardsticks: Yardsticks, batch: int) -> dict
 def score_direction(
     folder: PairFolder, source: str, yardsticks: Yardsticks, batch: int
 ) -> DirectionScores:
-    metrics = list(yardsticks.of(yardsticks.subject(folder, source)))
+    subject = yardsticks.subject(folder, source)
+    metrics = list(yardsticks.of(subject))
     pictures: dict[str, dict[str, Value]] = {}
+    untouched, unpaired = [], []
     for pairs in folder.load(source, batch):
         for pair in pairs:
             pictures[pair.name] = {}
+            untouched += [pair.name] if pair.untouched else []
+            unpaired += [pair.name] if pair.unpaired else []
         for metric in metrics:
             for pair, values in zip(pairs, metric.pictures(pairs), strict=True):
                 pictures[pair.name].update(values)
     if len(pictures) < FEW:
         where = f"{folder.folder}, {TITLES[DIRECTIONS[source]]}"
         yardsticks.note(f"warning: only {len(pictures)} translations in {where}")
+    for note in left_out(untouched, unpaired, len(pictures), yardsticks.names(subject)):
+        yardsticks.note(f"{folder.folder}, {TITLES[DIRECTIONS[source]]}: {note}")
     whole = {name: score for metric in metrics for name, score in metric.whole().items()}
     return DirectionScores(pictures, whole)
+
+
+def left_out(
+    untouched: Sequence[str], unpaired: Sequence[str], count: int, metrics: Sequence[str]
+) -> Iterator[str]:
+    """What a reader has to know of pictures that some scores leave out, by their names."""
+    if untouched:
+        among = [name for name in metrics if name in OF_ALL]
+        but = f", but in {' and '.join(among)} they do" if among else ""
+        yield (
+            f"{len(untouched)} of {count} pictures have no instance, were not translated and do "
+            f"not count{but} ({untouched[0]} first)"
+        )
+    if unpaired:
+        yield (
+            f"the masks of {len(unpaired)} of {count} pictures do not pair up by their numbers, "
+            f"and have no scores ({unpaired[0]} first)"
+        )
 
 
 def table_of(scores: dict[str, DirectionScores]) -> list[list[str]]:

@@ -25,6 +25,7 @@ from metrics.features import (
 from metrics.masks import Masks
 from metrics.pairs import PairFolder, swapped
 from metrics.perceptual import Perceptual, load_lpips
+from metrics.provenance import check_sources
 from metrics.reals import Preparation, RealPictures
 from metrics.shapes import TARGETS, Backgrounds, Shapes
 from util.errors import UserError
@@ -109,7 +110,16 @@ class Yardsticks:
         preparation = Preparation.of(folder.listing, size)
         phase = said or self.opt.phase or "test"
         annotated = folder.annotated(source)
-        return Subject(folder.folder, source, self.root, phase, preparation, annotated)
+        subject = Subject(folder.folder, source, self.root, phase, preparation, annotated)
+        if folder.listing or self.reads_by_name(subject):
+            check_sources(folder, source, self.root, phase, preparation)
+        return subject
+
+    def reads_by_name(self, subject: Subject) -> bool:
+        """Whether a metric takes more of each picture from the dataset than the results have."""
+        names = self.names(subject)
+        detects = "detection" in names and self.opt.detector != "maskrcnn"
+        return subject.drawn and ("shapes" in names or detects)
 
     def names(self, subject: Subject) -> list[str]:
         """The metrics for it, `auto` spelled out, in the order of METRICS."""

@@ -74,7 +74,7 @@ def test_translation_leaves_pictures_masks_and_a_page(trained, capsys):
     assert [picture["name"] for picture in listing["pictures"][:3]] == ["00000", "00001", "00002"]
     page = (folder / "index.html").read_text()
     assert "images/00002_rec_B_img.png" in page and "versions" in page
-    assert "translated 3 of 3 pictures" in capsys.readouterr().out
+    assert "instances in 3 of 3 pictures" in capsys.readouterr().out
 
 
 def options(results: Path) -> dict:

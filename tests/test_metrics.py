@@ -106,11 +106,13 @@ def test_mask_scores_by_hand():
 
 def test_masks_of_a_model_that_tells_no_instances_apart():
     image, masks = np.zeros((16, 16, 3), np.uint8), np.stack([square(0, 0, 4), square(8, 8, 4)])
-    seg = pair_of(image, image, masks, None, translated_foreground=square(0, 0, 4))
+    seg = pair_of(
+        image, image, masks, None, translated_foreground=square(0, 0, 4), told_apart=False
+    )
     bare = pair_of(image, image, masks, None)
     scores, nothing = Masks().pictures([seg, bare])
-    assert scores["mask_area_ratio"] == [0.5] and scores["mask_iou"] == [0.5]
-    assert "mask_kept" not in scores and nothing == {}
+    assert scores["union_area_ratio"] == [0.5] and scores["union_iou"] == [0.5]
+    assert not {"mask_kept", "mask_iou", "mask_area_ratio"} & scores.keys() and nothing == {}
 
 
 # ---- detection

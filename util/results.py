@@ -10,7 +10,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from util.files import write_json
-from util.images import outline_layer, save_png, shown_size, stretched, to_pixels
+from util.images import (
+    outline_layer,
+    save_picture,
+    save_png,
+    shown_size,
+    stretched,
+    to_pixels,
+)
 from util.pages.results import write_page
 
 if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
@@ -46,6 +53,7 @@ class Results:
             "channels": opt.input_nc,
             "aspect_ratio": opt.aspect_ratio,
             "preprocessing": how,
+            "exif": opt.exif,
         }
         self.sections: dict[tuple[str, int], dict] = {}
         self.bar: tqdm | None = None
@@ -110,13 +118,14 @@ class Results:
                     copies[file] = file.removesuffix(".png") + "_small.jpg"
                     small = picture.convert("RGB")
                     small.thumbnail((SMALL, SMALL))
-                    small.save(self.folder / copies[file], quality=88)
+                    save_picture(small, self.folder / copies[file], quality=88)
         return copies
 
     def save_outlines(self, stem: str, masks: Mapping[int, np.ndarray]) -> str:
         file = f"images/{stem}_outlines.png"
         size = shown_size(next(iter(masks.values())).shape, LAYER)
-        outline_layer(masks, size).quantize(32).save(self.folder / file, optimize=True)
+        layer = outline_layer(masks, size).quantize(32)
+        save_picture(layer, self.folder / file, optimize=True)
         return file
 
     def save_steps(self, stem: str, translated: "Translated", sample: int) -> list[dict]:
@@ -132,8 +141,11 @@ class Results:
             for i, step in enumerate(own, 1)
         ]
 
-    def report(self, letter: str, done: int, count: int, available: int) -> None:
-        """A progress bar, or on no terminal one line per domain."""
+    def report(self, letter: str, done: int, count: int, available: int, masks: int | None) -> None:
+        """A progress bar, or on no terminal one line per domain.
+
+        masks is how many the first `count` pictures have; None if the model translates none.
+        """
         if self.bar is None:
             self.bar = tqdm(
                 total=count, unit="img", desc=f"domain {letter}", disable=not sys.stderr.isatty()
@@ -142,7 +154,23 @@ class Results:
         if done >= count:
             self.bar.close()
             self.bar = None
-            print(f"domain {letter}: translated {count} of {available} pictures")
+            print(f"domain {letter}: {self.account(letter, count, available, masks)}")
+
+    def account(self, letter: str, count: int, available: int, masks: int | None) -> str:
+        """How much of a domain was translated, and what became of the rest."""
+        if masks is None:
+            return f"translated {count} of {available} pictures"
+        counts = [one["instances"] for one in self.sections.values() if one["source"] == letter]
+        touched = sum(map(bool, counts))
+        text = f"translated {sum(counts)} of {masks} instances in {touched} of {available} pictures"
+        if sum(counts) < masks:
+            chosen = " or not among --instances" if self.opt.instances is not None else ""
+            text += f"; the others are empty{chosen}, or beyond --ins_max {self.opt.ins_max}"
+        if touched < count:
+            text += (
+                f"; pictures without one to translate, which stay as they are: {count - touched}"
+            )
+        return text
 
     def write(self) -> None:
         """Write the list of the pictures and the page."""
