@@ -56,7 +56,8 @@ def misfit(region: Region, mask: np.ndarray, value, annotated: Size) -> str | No
         return None
     corners = clipped(tuple(float(number) for number in value), annotated)
     own = mask_box(mask)
-    if agree(own, box) or agree(own, corners):
+    in_order = corners[0] < corners[2] and corners[1] < corners[3]
+    if agree(own, box) or (in_order and agree(own, corners)):
         return ""
     return f"its box is {spoken(box)} and its mask lies in {spoken(own)}{cause(region, box)}"
 

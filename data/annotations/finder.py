@@ -40,7 +40,8 @@ class PictureFinder:
         for parts in readings(name):
             for fold in (unchanged, str.casefold):
                 if file := self.by_end([fold(part) for part in parts], fold, name):
-                    return self.folder / file, split(file)[:-1] != parts[:-1]
+                    known = name.endswith(".*") and split(file)[:-1] == parts[:-1]
+                    return self.folder / file, not known
         return None, False
 
     def is_there(self, name: str) -> bool:
