@@ -70,3 +70,73 @@ def test_label_maps_with_alpha_and_broken_ones(tmp_path, capsys):
     call(generate_masks_dataset, f"{words} --cat1 7 --cat2 9 --missing skip")
     assert np.array_equal(read_set(tmp_path / "out", "trainA", "x")[0], labels[..., 0] == 7)
     fails(capsys, generate_masks_dataset, f"{words} --background hello", "--background hello")
+
+
+def write_maps(root, **codes) -> str:
+    """Photos and label maps by name; returns the command's words."""
+    for folder in ("photos", "maps"):
+        (root / folder).mkdir(exist_ok=True)
+    for name, values in codes.items():
+        picture(values.shape[0], values.shape[1]).save(root / f"photos/{name}.png")
+        Image.fromarray(values).save(root / f"maps/{name}.png")
+    return f"--imagesA {root}/photos --labelsA {root}/maps --save_root {root}/out --overwrite"
+
+
+def test_every_value_in_a_range_is_an_instance_of_its_own(tmp_path, capsys):
+    codes = np.zeros((40, 40), np.uint16)
+    codes[5:15, 5:15], codes[20:35, 5:15], codes[5:15, 25:35] = 26001, 26002, 24000
+    codes[30:38, 30:38] = 7
+    codes[2:4, 36:39] = 26001  # a part of the first that does not touch it
+    words = write_maps(tmp_path, a=codes)
+    call(generate_masks_dataset, f"{words} --cat1 26000-26999 --cat2 24000-24999,24")
+    masks = read_set(tmp_path / "out", "trainA", "a")
+    assert np.array_equal(masks, [codes == 26001, codes == 26002])
+    assert np.array_equal(read_set(tmp_path / "out", "trainB", "a"), [codes == 24000])
+    said = capsys.readouterr().out
+    assert "no map has 24" in said and "4 read, 3 written; left out: 1 of other cat" in said
+    call(generate_masks_dataset, f"{words} --cat1 26000-26999 --cat2 7 --split_components")
+    assert len(read_set(tmp_path / "out", "trainA", "a")) == 3
+    for wrong, said in (
+        ("--cat1 1-5 --cat2 7", ("--cat1 1-5", "24000")),
+        ("--cat1 7-26001 --cat2 24000", ("24000 is in both",)),
+        ("--cat1 seven --cat2 7", ("--cat1 seven", "10-19")),
+    ):
+        fails(capsys, generate_masks_dataset, f"{words} {wrong}", *said)
+    call(generate_masks_dataset, f"{words} --cat1 26001 --cat2 7 --background 0,20000-25000")
+    assert "3 read" not in capsys.readouterr().out
+
+
+def test_values_that_may_be_no_object_are_named(tmp_path, capsys):
+    around, rim = np.full((20, 24), 255, np.uint8), np.zeros((20, 24), np.uint8)
+    around[5:10, 5:10], rim[4:11, 4:11], rim[5:10, 5:10] = 1, 255, 1
+    words = write_maps(tmp_path, around=around, rim=rim)
+    (tmp_path / "photosB").mkdir()
+    (tmp_path / "mapsB").mkdir()
+    picture(20, 24).save(tmp_path / "photosB/b.png")
+    Image.fromarray((rim == 1).astype(np.uint8)).save(tmp_path / "mapsB/b.png")
+    words += f" --imagesB {tmp_path}/photosB --labelsB {tmp_path}/mapsB"
+    call(generate_masks_dataset, words)
+    said = capsys.readouterr().out
+    assert "value 255 touches all four borders" in said and "trainA/around first" in said
+    assert "value 255 often marks no object" in said and "trainA/rim first" in said
+    assert said.count("--background 0,255 leaves it out") == 2
+    call(generate_masks_dataset, f"{words} --background 0,255")
+    assert "leaves it out" not in capsys.readouterr().out
+    assert len(read_set(tmp_path / "out", "trainA", "rim")) == 1
+
+
+def test_smoothed_maps_are_named(tmp_path, capsys):
+    colors = np.zeros((20, 24, 3), np.uint8)
+    colors[4:16, 4:18] = (255, 0, 0)
+    sharp = Image.fromarray(colors).resize((48, 40), Image.NEAREST)
+    smooth = Image.fromarray(colors).resize((48, 40), Image.BILINEAR)
+    for kind, map_, told in (("sharp", sharp, 0), ("smooth", smooth, 1)):
+        root = tmp_path / kind
+        root.mkdir()
+        words = write_maps(root, a=np.asarray(map_))
+        words += f" --imagesB {root}/photosB --labelsB {root}/mapsB"
+        (root / "photos").rename(root / "photosB")
+        (root / "maps").rename(root / "mapsB")
+        write_maps(root, a=(np.asarray(sharp)[..., 0] > 0).astype(np.uint8))
+        call(generate_masks_dataset, words)
+        assert capsys.readouterr().out.count("as if it had been smoothed") == told, kind

@@ -35,19 +35,26 @@ class PictureFinder:
 
         Raises UserError if several files fit.
         """
-        if self.is_there(name):
-            return self.folder / name, False
+        if path := self.at(name):
+            return path, False
         for parts in readings(name):
             for fold in (unchanged, str.casefold):
                 if file := self.by_end([fold(part) for part in parts], fold, name):
-                    known = name.endswith(".*") and split(file)[:-1] == parts[:-1]
-                    return self.folder / file, not known
+                    return self.folder / file, True
         return None, False
 
-    def is_there(self, name: str) -> bool:
+    def at(self, name: str) -> Path | None:
+        """The file at exactly this path in the folder."""
         path = Path(name)
-        inside = not path.is_absolute() and ".." not in path.parts
-        return bool(path.parts) and inside and (self.folder / path).is_file()
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            return None
+        if path.suffix != ".*":
+            return self.folder / path if (self.folder / path).is_file() else None
+        beside = split(path.as_posix())[:-1]
+        for file in self.by_stem.get(stem_of(path.name).casefold(), ()):
+            if split(file)[:-1] == beside and stem_of(file) == stem_of(path.as_posix()):
+                return self.folder / file
+        return None
 
     def by_end(self, parts: list[str], fold: Callable[[str], str], name: str) -> str:
         """The file whose path has the longest end in common with these parts, or ''."""

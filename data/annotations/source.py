@@ -99,13 +99,13 @@ class AnnotatedFolder(Source):
 
         def holding(folders: list[Path]) -> list[PictureFinder]:
             finders = [PictureFinder(folder) for folder in folders]
-            return [finder for finder in finders if any(map(finder.is_there, names))]
+            return [finder for finder in finders if any(map(finder.at, names))]
 
         if own := holding(document.folders):
             return own[0]
         shared = holding([self.root / "images", self.root])
         if len(shared) > 1:
-            name = next(name for name in names if all(finder.is_there(name) for finder in shared))
+            name = next(name for name in names if all(finder.at(name) for finder in shared))
             raise UserError(
                 f"{name} is in {shared[0].folder} and in {shared[1].folder}: name the folder of "
                 "the pictures by --images"
