@@ -12,16 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from annotated import call, contents, fails, picture, write_annotations
+from PIL import Image
 from scipy.io import loadmat, savemat
 
-from conftest import ROOT
+from conftest import ROOT, one_line_error
 from data import dataset_writer
 from datasets import (
     check_dataset,
     generate_ccp_dataset,
     generate_coco_dataset,
+    generate_mhp_dataset,
+    generate_shapes_dataset,
 )
-from util.files import staged
+from util.files import staged, write_atomic
+from util.images import save_picture
 
 
 def test_the_same_bytes_with_any_number_of_workers(coco, ccp, tmp_path):
@@ -228,3 +232,37 @@ def test_nothing_left_says_why(coco, tmp_path, capsys):
     words = f"--data_root {coco} --save_root {tmp_path / 'out'} --missing skip"
     fails(capsys, generate_coco_dataset, words, "absent", "domain A")
     fails(capsys, generate_coco_dataset, f"{words} --images /nowhere", "--images /nowhere")
+
+
+def test_a_full_disk_names_the_file_and_leaves_nothing_of_it(tmp_path, capsys, monkeypatch):
+    def full(picture, path, **_):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*x.png"):
+        save_picture(Image.new("L", (4, 4)), tmp_path / "x.png")
+    assert not (tmp_path / "x.png").exists()
+    with pytest.raises(SystemExit) as stop:
+        generate_shapes_dataset.main(f"--save_root {tmp_path / 'shapes'} --size 32".split())
+    assert stop.value.code == 2
+    one_line_error(capsys, "--save_root", "shapes", "No space left on device", "nothing of it")
+    assert not [path for path in (tmp_path / "shapes").rglob("*") if path.is_file()]
+
+    def write(file):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left on device: .*page.html"):
+        write_atomic(tmp_path / "page.html", write)
+    assert not list(tmp_path.glob("*.html")) and not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_are_read_as_any_system_writes_them(mhp, tmp_path, encoding):
+    for name in ("train", "test"):
+        path = mhp / f"{name}_list.txt"
+        text = path.read_text()
+        path.write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    words = f"--data_root {mhp} --save_root {tmp_path / 'out'} --cat1 hat --cat2 sunglass"
+    call(generate_mhp_dataset, words)
+    assert len(list((tmp_path / "out/trainA").iterdir())) == 2
