@@ -32,7 +32,8 @@ def write_atomic(path: Path, write: Callable) -> None:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say for which file
+        if error.errno is not None and not error.filename:  # a full disk does not say where
+            error.filename = str(path)
         raise
     finally:
         beside.unlink(missing_ok=True)

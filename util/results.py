@@ -53,7 +53,7 @@ class Results:
             "channels": opt.input_nc,
             "aspect_ratio": opt.aspect_ratio,
             "preprocessing": how,
-            "exif": opt.exif,
+            "exif": getattr(opt, "exif", None),
         }
         self.sections: dict[tuple[str, int], dict] = {}
         self.bar: tqdm | None = None
