@@ -51,6 +51,7 @@ def read_photo(
     been resized since, by the same factor both ways. Raises UnreadableError if nothing fits.
     """
     header = read_header(path)
+    untold = size is None and header.orientation != 1
     size = size or (header.stored_size if exif == "stored" else header.size)
     ways = {"shown": header.size, "stored": header.stored_size}
     if header.orientation == 1:
@@ -62,7 +63,7 @@ def read_photo(
     else:
         raise misfit(path, size, header.size, any(proportional(size, o) for o in ways.values()))
     way = exif if exif in found else found[0]
-    notes = (UNTOLD,) if len(found) > 1 and exif is None else ()
+    notes = (UNTOLD,) if (untold or len(found) > 1) and exif is None else ()
     if way == "shown":
         return Photo(read_rgb(path), 1, size, notes)
     return Photo(read_stored(path), header.orientation, size, notes)

@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
         "--format",
         choices=("auto", *FORMATS),
         default="auto",
-        help="of the annotations (auto: told by the files in data_root)",
+        help="of the annotations; auto: as the files in data_root tell",
     )
     args = parse_annotation_options(parser, argv)
     write_dataset(AnnotatedFolder(args, args.format), args)

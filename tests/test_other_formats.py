@@ -105,6 +105,27 @@ def test_labelme_groups_splits_and_windows_paths(tmp_path, capsys):
     assert "by the end of their path" in said and "valB:" in said
 
 
+def test_a_mask_that_leaves_the_picture_and_a_turn_that_no_size_tells(tmp_path, capsys):
+    root = tmp_path / "in"
+    photos(root, "a.png", "b.png")
+    full = png(np.ones((10, 30), bool))
+    points = [[-5, 35], [24, 44]]
+    write_labelme(root, "a", [shape("sheep", points, "mask", mask=full)])
+    write_labelme(root, "b", [shape("giraffe", corners(*B))])
+    contents = json.loads((root / "b.json").read_text())
+    del contents["imageHeight"], contents["imageWidth"]
+    (root / "b.json").write_text(json.dumps(contents))
+    call(generate_annotated_dataset, words_for(root))
+    (mask,) = read_set(Path(f"{root}_out"), "trainA", "a")
+    assert np.array_equal(mask, rectangle(0, 35, 25, 40)[:, 10:50])
+    assert "--exif" not in capsys.readouterr().out
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(root / "b.png").save(root / "b.png", exif=exif)
+    call(generate_annotated_dataset, words_for(root))
+    assert "--exif stored: 1 pictures, trainB/b first" in capsys.readouterr().out
+
+
 def test_a_circle_has_its_area(tmp_path, capsys):
     root = tmp_path / "in"
     photos(root, "a.png", "b.png")

@@ -61,11 +61,12 @@ class Patch:
 
     def decode(self, size: Size, annotated: Size) -> np.ndarray:
         mask = np.zeros(annotated, bool)
-        top, left = (max(0, start) for start in self.place)
-        pixels = self.pixels[max(0, -self.place[0]) :, max(0, -self.place[1]) :]
-        pixels = pixels[: annotated[0] - top, : annotated[1] - left] if top < annotated[0] else []
-        if len(pixels):
-            mask[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+        (top, left), (height, width) = self.place, self.pixels.shape
+        first, last = np.clip([top, top + height], 0, annotated[0])
+        start, stop = np.clip([left, left + width], 0, annotated[1])
+        mask[first:last, start:stop] = self.pixels[
+            first - top : last - top, start - left : stop - left
+        ]
         return resized(mask, size)
 
 

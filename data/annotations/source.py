@@ -105,12 +105,13 @@ class AnnotatedFolder(Source):
             return own[0]
         shared = holding([self.root / "images", self.root])
         if len(shared) > 1:
-            name = next(name for name in names if all(finder.at(name) for finder in shared))
-            raise UserError(
-                f"{name} is in {shared[0].folder} and in {shared[1].folder}: name the folder of "
-                "the pictures by --images"
-            )
-        return shared[0] if shared else PictureFinder(self.root)
+            for name in names:
+                if all(finder.at(name) for finder in shared):
+                    raise UserError(
+                        f"{name} is in {shared[0].folder} and in {shared[1].folder}: name the "
+                        "folder of the pictures by --images"
+                    )
+        return shared[0] if len(shared) == 1 else PictureFinder(self.root)
 
     def read(self, task: Task) -> Annotated:
         size, instances = task.annotation
