@@ -66,6 +66,17 @@ def list_pictures(folder: Path) -> dict[str, str]:
     return {stem_of(name): name for name in list_files(folder) if is_picture(name)}
 
 
+def list_unique_pictures(folder: Path) -> dict[str, str]:
+    """The same. Raises UserError for two pictures of one name: which is meant cannot be known."""
+    found: dict[str, str] = {}
+    for name in filter(is_picture, list_files(folder)):
+        if (first := found.setdefault(stem_of(name), name)) != name:
+            raise UserError(
+                f"{folder / first} and {folder / name} have the same name: rename or remove one"
+            )
+    return found
+
+
 def stem_of(name: str) -> str:
     return unicodedata.normalize("NFC", os.path.splitext(name)[0])
 

@@ -31,7 +31,7 @@ from data.categories import nearest_first, split_names
 from data.dataset_writer import write_dataset
 from data.label_maps import Values, map_notes, read_map
 from data.photos import read_photo
-from data.pictures import UnreadableError, list_pictures
+from data.pictures import UnreadableError, list_unique_pictures
 from data.sources import (
     OTHER_CATEGORY,
     Annotated,
@@ -145,14 +145,11 @@ class LabelMaps(Source):
             if not folder.is_dir():
                 raise UserError(f"{folder}: there is no such folder (see --images{domain})")
         pictures, labels = self.folders[domain]
-        maps = list_pictures(labels)
-        for flag, folder, found in (
-            ("images", pictures, list_pictures(pictures)),
-            ("labels", labels, maps),
-        ):
+        photos, maps = list_unique_pictures(pictures), list_unique_pictures(labels)
+        for flag, folder, found in (("images", pictures, photos), ("labels", labels, maps)):
             if not found:
                 raise UserError(f"--{flag}{domain} {folder}: no pictures in it")
-        for stem, name in list_pictures(pictures).items():
+        for stem, name in photos.items():
             path = labels / maps.get(stem, f"{stem}.png")
             if path.suffix.lower() in (".jpg", ".jpeg"):
                 raise UserError(f"{path}: JPEG blurs labels, a map must be lossless: use PNG")

@@ -106,6 +106,18 @@ def test_every_value_in_a_range_is_an_instance_of_its_own(tmp_path, capsys):
     assert "3 read" not in capsys.readouterr().out
 
 
+def test_two_files_of_one_name_are_refused(tmp_path, capsys):
+    codes = np.zeros((20, 24), np.uint8)
+    codes[2:8, 2:8], codes[10:15, 2:8] = 7, 9
+    words = f"{write_maps(tmp_path, a=codes)} --cat1 7 --cat2 9"
+    call(generate_masks_dataset, words)
+    for folder in ("photos", "maps"):
+        twin = tmp_path / folder / "a.tif"
+        picture(20, 24, 1).save(twin)
+        fails(capsys, generate_masks_dataset, words, f"{folder}/a.png", f"{folder}/a.tif")
+        twin.unlink()
+
+
 def test_values_that_may_be_no_object_are_named(tmp_path, capsys):
     around, rim = np.full((20, 24), 255, np.uint8), np.zeros((20, 24), np.uint8)
     around[5:10, 5:10], rim[4:11, 4:11], rim[5:10, 5:10] = 1, 255, 1

@@ -250,6 +250,14 @@ def test_pascal_voc(tmp_path, capsys, form):
     assert "valB:" in capsys.readouterr().out
 
 
+def test_two_photos_of_one_name_are_refused(tmp_path, capsys):
+    root = tmp_path / "in"
+    write_voc(root, "palette")
+    photos(root / "JPEGImages", "a.png")
+    words = words_for(root).replace("giraffe", "dog")
+    fails(capsys, generate_annotated_dataset, words, "JPEGImages/a.jpg", "JPEGImages/a.png")
+
+
 def test_pascal_voc_with_colours_of_its_own(tmp_path, capsys):
     root = tmp_path / "in"
     write_voc(root, "rgb")

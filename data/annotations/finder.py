@@ -51,10 +51,21 @@ class PictureFinder:
         if path.suffix != ".*":
             return self.folder / path if (self.folder / path).is_file() else None
         beside = split(path.as_posix())[:-1]
-        for file in self.by_stem.get(stem_of(path.name).casefold(), ()):
-            if split(file)[:-1] == beside and stem_of(file) == stem_of(path.as_posix()):
-                return self.folder / file
-        return None
+        same = self.by_stem.get(stem_of(path.name).casefold(), ())
+        found = [
+            file
+            for file in same
+            if split(file)[:-1] == beside and stem_of(file) == stem_of(path.as_posix())
+        ]
+        if len(found) > 1:
+            raise self.ambiguous(name, *found[:2])
+        return self.folder / found[0] if found else None
+
+    def ambiguous(self, name: str, first: str, second: str) -> UserError:
+        return UserError(
+            f"{name} may be {self.folder / first} or {self.folder / second}: name the folder of "
+            "the pictures by --images, or make the file names differ"
+        )
 
     def by_end(self, parts: list[str], fold: Callable[[str], str], name: str) -> str:
         """The file whose path has the longest end in common with these parts, or ''."""
@@ -70,10 +81,7 @@ class PictureFinder:
         if not longest:
             return ""
         if len(found) > 1:
-            raise UserError(
-                f"{name} may be {self.folder / found[0]} or {self.folder / found[1]}: name the "
-                "folder of the pictures by --images, or make the file names differ"
-            )
+            raise self.ambiguous(name, *found[:2])
         return found[0]
 
 

@@ -15,7 +15,7 @@ from data.annotations.document import (
 )
 from data.annotations.regions import MapValue
 from data.label_maps import read_map
-from data.pictures import decode, list_pictures, without_alpha
+from data.pictures import decode, list_unique_pictures, without_alpha
 from util.errors import UserError
 from util.files import read_lines
 
@@ -35,7 +35,7 @@ def read(request: Request) -> list[Document]:
     for name in (OBJECTS, KINDS):
         if not (root / name).is_dir():
             raise UserError(f"--data_root {root}: there is no folder {name}, as Pascal VOC has it")
-    maps = list_pictures(root / OBJECTS)
+    maps = list_unique_pictures(root / OBJECTS)
     classes = Classes(root / "labelmap.txt")
     lists = {
         phase: [line.strip() for line in read_lines(path) if line.strip()]
@@ -54,7 +54,7 @@ def document_of(
 ) -> Document:
     root = request.root
     document = Document(root / OBJECTS, split, {*classes.names}, folders=[root / PICTURES])
-    kinds = list_pictures(root / KINDS)
+    kinds = list_unique_pictures(root / KINDS)
     for stem in stems:
         if stem not in kinds:
             raise UserError(f"{root / KINDS}: no map of {stem}, of which {OBJECTS} has one")
