@@ -102,6 +102,7 @@ PAIRS = [[C[0], C[1]], [C[2], C[1]], [C[2], C[3]], [C[0], C[3]]]
         ring(*C),
         [PAIRS, ring(*C)],
         [PAIRS, [0, 0, 5, 5]],  # a box beside it says nothing more
+        [[], ring(*C)],
         runs(rectangle(*C)),
     ],
 )
@@ -116,6 +117,7 @@ def test_points_however_they_are_nested(write, segmentation, capsys):
 LEFT_OUT = {
     "without a segmentation": {"segmentation": []},
     "without a polygon of 3 points": {"segmentation": [[10, 5, 30, 20]]},
+    "out a polygon of 3 points": {"segmentation": [[]]},
     "which are no pixels": {"segmentation": [[0.1, 0.1, 0.9, 0.1, 0.9, 0.9]]},
     "without a category": {"category_id": None},
     "of a category that is not listed": {"category_id": 9},

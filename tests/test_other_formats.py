@@ -175,6 +175,26 @@ def test_via(tmp_path, capsys, project):
     fails(capsys, generate_annotated_dataset, words_for(root), "region 0 of a.png", "both")
 
 
+def test_pictures_of_one_stem_are_never_mixed_up(tmp_path, capsys):
+    root = tmp_path / "in"
+    photos(root, "a.png", "a.jpg")
+    photos(root / "c", "a.png")
+    pictures = {
+        name: {"filename": name, "regions": [region(box, {"class": category})]}
+        for name, box, category in (("a.png", A, "sheep"), ("a.jpg", B, "giraffe"))
+    }
+    (root / "via_train.json").write_text(json.dumps(pictures))
+    said = ("a.png and a.jpg", "two pictures of one name")
+    fails(capsys, generate_annotated_dataset, words_for(root), *said)
+    pictures["c/a.png"] = pictures.pop("a.jpg") | {"filename": "c/a.png"}
+    (root / "via_train.json").write_text(json.dumps(pictures))
+    call(generate_annotated_dataset, words_for(root))
+    assert Path(f"{root}_out/trainB/c_a.png").is_file()
+    pictures["a.png"]["regions"] = None
+    (root / "via_train.json").write_text(json.dumps(pictures))
+    fails(capsys, generate_annotated_dataset, words_for(root), "--cat1 sheep: unknown")
+
+
 # ---- YOLO
 
 

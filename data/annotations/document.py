@@ -91,12 +91,21 @@ def refuse(path: Path, reason: str, form: str):
 
 
 def unique_keys(document: Document) -> None:
-    """Shorten the keys of pictures, paths, to their last part where no other has the same."""
-    last = {picture.key: picture.key.rpartition("/")[2] for picture in document.pictures}
-    counts = Counter(last[picture.key] for picture in document.pictures)
+    """Shorten the keys of pictures, paths, to their last part where no other has the same.
+
+    Raises UserError for pictures that cannot be told apart.
+    """
+    last = [picture.key.rpartition("/")[2] for picture in document.pictures]
+    counts = Counter(last)
+    for picture, short in zip(document.pictures, last, strict=True):
+        picture.key = short if counts[short] == 1 else picture.key
+    seen: dict[str, AnnotatedPicture] = {}
     for picture in document.pictures:
-        if counts[last[picture.key]] == 1:
-            picture.key = last[picture.key]
+        if (first := seen.setdefault(picture.key, picture)) is not picture:
+            raise UserError(
+                f"{document.path}: {first.file} and {picture.file} are two pictures of one name: "
+                "put what is annotated of a picture into one entry, or rename one of them"
+            )
 
 
 def without_repeats(document: Document) -> None:

@@ -70,7 +70,7 @@ def picture_of(
         except NoRegionError as error:
             document.leave_out(str(error), label)
     own = path.relative_to(request.root) if path.is_relative_to(request.root) else Path(path.name)
-    name = str(contents.get("imagePath") or path.with_suffix(".jpg").name)
+    name = str(contents.get("imagePath") or f"{path.stem}.*")
     size = (contents.get("imageHeight"), contents.get("imageWidth"))
     return AnnotatedPicture(
         own.with_suffix("").as_posix(),
@@ -90,6 +90,8 @@ def region_of(path: Path, shape: dict) -> Region:
         if kind == "rectangle":
             points = corners(points)
         elif kind == "circle":
+            if len(points) != 2:
+                raise ValueError("a circle has two points, its middle and one of its rim")
             points = circle(*points)
         elif kind != "polygon":
             raise NoRegionError(NO_AREA)
@@ -111,9 +113,12 @@ def together(regions: list[Region]) -> Region:
 
 def patch_of(points: np.ndarray, text: str) -> Patch:
     """A mask, a PNG in base64, whose upper left corner is the first point."""
-    with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
-        left, top = points[0].round().astype(int).tolist()
-        return Patch(np.asarray(picture.convert("L")) > 0, (top, left))
+    left, top = points[0].round().astype(int).tolist()
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
+            return Patch(np.asarray(picture.convert("L")) > 0, (top, left))
+    except (TypeError, OSError, ValueError):
+        raise ValueError("its mask is no PNG in base64") from None
 
 
 def corners(points: np.ndarray) -> np.ndarray:

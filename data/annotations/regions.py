@@ -141,13 +141,13 @@ def flat_rings(value) -> Iterator[list]:
     [x, y, x, y, …] or [[x, y], …] or [{x:, y:}, …] is one, as is OpenCV's [[[x, y]], [[x, y]], …];
     a list of any of these is several.
     """
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list):
         raise TypeError(f"{value!r} is no list of points")
-    if all(map(is_number, value)):
+    if value and all(map(is_number, value)):
         yield value
         return
     points = [point_of(part) for part in value]
-    if all(point is not None for point in points):
+    if points and all(point is not None for point in points):
         yield [number for point in points for number in point]
         return
     for part in value:

@@ -75,13 +75,12 @@ class AnnotatedFolder(Source):
         used = [picture for picture in document.pictures if picture.instances]
         files = find_pictures(used, self.finder(document, used), document)
         tasks = []
-        for picture in used:
+        for picture, path in zip(used, files, strict=True):
             found = defaultdict(list)
             for instance in picture.instances:
                 found[domains[instance.category]].append(instance)
             for domain, instances in sorted(found.items()):
-                name, path = safe_name(picture.key), files[picture.key]
-                annotation = (picture.size, tuple(instances))
+                name, annotation = safe_name(picture.key), (picture.size, tuple(instances))
                 tasks.append(
                     Task(document.split, domain, name, path, annotation, (), len(instances))
                 )
@@ -165,20 +164,20 @@ def safe_name(key: str) -> str:
 
 def find_pictures(
     pictures: list[AnnotatedPicture], finder: PictureFinder, document: Document
-) -> dict[str, Path]:
-    """The files of pictures by their keys; where there is none, the path where one should be.
+) -> list[Path]:
+    """The file of each picture; where there is none, the path where one should be.
 
     Tells which were found by the end of their path. Raises UserError if two pictures are one file.
     """
-    files: dict[str, Path] = {}
+    files: list[Path] = []
     owners: dict[Path, AnnotatedPicture] = {}
     guessed = []
     for picture in pictures:
         path, by_end = finder.find(picture.file)
         if path is None:
-            files[picture.key] = finder.folder / PurePosixPath(picture.file.replace("\\", "/")).name
+            files.append(finder.folder / PurePosixPath(picture.file.replace("\\", "/")).name)
             continue
-        files[picture.key] = path
+        files.append(path)
         guessed += [f"{picture.file} is {path}"] if by_end else []
         if (other := owners.setdefault(path, picture)) is not picture:
             raise UserError(

@@ -50,7 +50,9 @@ def document_of(split: str, path: Path, request: Request) -> Document:
         name = str(picture["filename"])
         found = list(instances_of(path, name, picture["regions"], document, request))
         kept = wanted_or_counted(document, found, request.wanted)
-        document.pictures.append(AnnotatedPicture(Path(name).stem, name, None, kept))
+        document.pictures.append(
+            AnnotatedPicture(name.rpartition(".")[0] or name, name, None, kept)
+        )
     unique_keys(document)
     without_repeats(document)
     return document
@@ -58,10 +60,14 @@ def document_of(split: str, path: Path, request: Request) -> Document:
 
 def instances_of(path: Path, name: str, regions, document: Document, request: Request):
     """The regions of a picture that have a category and an area; the others are counted."""
-    entries = list(regions.values()) if isinstance(regions, dict) else regions
+    entries = list(regions.values()) if isinstance(regions, dict) else regions or []
+    if not isinstance(entries, list):
+        refuse(path, f"the regions of {name} are no list", TITLE)
     document.read += len(entries)
     for place, entry in enumerate(entries):
         label = f"region {place} of {name}"
+        if not isinstance(entry, dict):
+            refuse(path, f"{label} is {entry!r}", TITLE)
         category = category_of(path, label, entry.get("region_attributes"), document, request)
         if not category:
             document.leave_out(NO_CATEGORY)

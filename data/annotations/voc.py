@@ -38,7 +38,7 @@ def read(request: Request) -> list[Document]:
     maps = list_unique_pictures(root / OBJECTS)
     classes = Classes(root / "labelmap.txt")
     lists = {
-        phase: [line.strip() for line in read_lines(path) if line.strip()]
+        phase: list(dict.fromkeys(line.strip() for line in read_lines(path) if line.strip()))
         for name, phase in LISTS.items()
         for path in [root / "ImageSets/Segmentation" / f"{name}.txt"]
         if path.is_file()

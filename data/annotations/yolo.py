@@ -83,7 +83,7 @@ def region_of(path: Path, number: int, shares: list[float]) -> Polygons:
             f"{path}, line {number}: {len(shares)} coordinates are not pairs: export it again, "
             "without confidences"
         )
-    if max(map(abs, shares)) > 2:
+    if not max(map(abs, shares)) <= 2:  # nor is NaN
         raise UserError(
             f"{path}, line {number}: {max(shares):g} is no share of the picture, from 0 to 1"
         )
