@@ -83,11 +83,20 @@ def stem_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture's file says before its pixels: (height, width) as shown, EXIF turn, pages."""
+    """What a file says before its pixels.
+
+    size is (height, width) as shown, orientation the EXIF turn, mode Pillow's word for the pixels.
+    """
 
     size: tuple[int, int]
     orientation: int
     pages: int
+    mode: str
+
+    @property
+    def deep(self) -> bool:
+        """Whether its pixels are floats, or integers of more than 8 bits."""
+        return self.mode.startswith(("I", "F"))
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -103,7 +112,8 @@ def read_header(path: Path) -> Header:
         orientation = picture.getexif().get(ORIENTATION, 1) if has_exif else 1
         size = (width, height) if orientation in ROTATED else (height, width)
         pages = getattr(picture, "n_frames", 1) if picture.format in PAGED else 1
-        return Header(size, orientation if orientation in range(1, 9) else 1, pages)
+        orientation = orientation if orientation in range(1, 9) else 1
+        return Header(size, orientation, pages, picture.mode)
 
 
 def picture_size(path: Path) -> tuple[int, int]:

@@ -46,7 +46,7 @@ def check_pixels(files: SceneFiles, exif: str | None = None) -> Facts:
         header, pixels = read_header(files.image), read_image(files.image, 3)
     except UnreadableError as error:
         return Facts(files, (0, 0), "", {}, (Problem("unreadable", files.image, str(error)),))
-    problems = [*check_header(files.image, header), *check_picture(files.image, pixels)]
+    problems = [*check_header(files.image, header), *check_picture(files.image, header, pixels)]
     areas, wrong = check_masks(files, header, exif)
     problems += wrong
     if not files.masks:
@@ -57,17 +57,16 @@ def check_pixels(files: SceneFiles, exif: str | None = None) -> Facts:
     return Facts(files, size, content, areas, tuple(problems))
 
 
-def check_picture(path: Path, pixels: np.ndarray) -> Iterator[Problem]:
+def check_picture(path: Path, header: Header, pixels: np.ndarray) -> Iterator[Problem]:
     """What is wrong with a picture's levels, uint8 [3, H, W], or with how they were made."""
     darkest, brightest = (extreme(pixels, axis=(1, 2)) for extreme in (np.min, np.max))
     if (brightest.astype(int) - darkest <= BLANK).all():
         levels = f"all of it {levels_of(darkest)}" if (darkest == brightest).all() else "nearly so"
         text = f"is all one colour ({levels}): is it the right file?"
         yield Problem("no content", path, f"{path} {text}")
-    picture = decode(path)
-    if not picture.mode.startswith(("I", "F")):
+    if not header.deep:
         return
-    values, floats = np.nan_to_num(np.asarray(picture, float)), picture.mode.startswith("F")
+    values, floats = np.nan_to_num(np.asarray(decode(path), float)), header.mode.startswith("F")
     white, most = value_range(values, floats)[1], values.max()
     if white != (1 if floats else 65535) or values.min() < 0 or most < white / 4:
         text = (
@@ -129,7 +128,7 @@ def check_meaning(path: Path, picture: Image.Image, mask: Mask) -> Iterator[Prob
         text = f"holds {listed(values)}: {values[-1]:g} is taken for the instance"
         yield Problem("other values", path, f"{path} {text}")
     elif mask.habit == ALPHA:
-        text = "has a transparent part: what is opaque is taken for the instance"
+        text = "has a transparent part, which is not the instance"
         yield Problem("alpha mask", path, f"{path} {text}")
     elif not empty and not full and len(levels := distinct(brightness(picture))) > 2:
         text = f"holds {listed(levels)}, not two: it is cut at 127"
@@ -192,6 +191,8 @@ def nothing_to_translate(folder: Path, facts: Iterable[Facts]) -> str:
         what, cause = "is empty", f"{first.path.name} first: was another category exported?"
     elif kinds == {"full mask"}:
         what, cause = "covers its whole picture", f"{first.path.name} first: are they inverted?"
+    elif kinds <= {"size", "unreadable"}:
+        what, cause = "cannot be used", first.text
     else:
         what, cause = "marks nothing", first.text
     what = f"every one of its {masks} masks {what}, so nothing would be translated"
