@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from data.masks import read_mask
-from data.pictures import read_image
+from data.pictures import read_image, read_raw
 from util.errors import UserError
 from util.results import LISTING
 
@@ -141,6 +141,11 @@ class PairFiles:
             raise UserError(
                 f"{self.path(key)} is {size_of(mask)} and its picture {size[0]}x{size[1]} (height "
                 "x width): write masks at their picture's size"
+            )
+        if not mask.any() and read_raw(self.path(key)).any():
+            raise UserError(
+                f"{self.path(key)} is dark, but not 0 everywhere, so what it marks is not known: "
+                "write 255 where the instance is and 0 elsewhere"
             )
         return mask
 

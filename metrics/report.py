@@ -83,6 +83,9 @@ def score_direction(
     if len(pictures) < FEW:
         where = f"{folder.folder}, {TITLES[DIRECTIONS[source]]}"
         yardsticks.note(f"warning: only {len(pictures)} translations in {where}")
+    if "mask" in yardsticks.opt.metrics and not folder.pairs[source][0].with_masks:
+        where = f"{folder.folder}, {TITLES[DIRECTIONS[source]]}"
+        yardsticks.note(f"{where}: no translated mask, so there are no scores of masks")
     for note in left_out(untouched, unpaired, len(pictures), yardsticks.names(subject)):
         yardsticks.note(f"{folder.folder}, {TITLES[DIRECTIONS[source]]}: {note}")
     whole = {name: score for metric in metrics for name, score in metric.whole().items()}

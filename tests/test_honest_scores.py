@@ -124,6 +124,17 @@ def test_masks_of_zeros_and_ones_are_read(tmp_path):
     assert Masks().picture(pair)["mask_iou"] == [1]
 
 
+def test_what_cannot_be_known_of_masks_is_said(tmp_path, capsys):
+    write_pair(tmp_path, "x", {0: block(0, 0)}, {})
+    values(tmp_path)
+    assert "no translated mask, so there are no scores of masks" in capsys.readouterr().out
+    labels = block(0, 0) * 2 + block(12, 12) * 1
+    Image.fromarray(labels.astype(np.uint8)).save(tmp_path / "images/x_fake_B_mask_0.png")
+    with pytest.raises(SystemExit):
+        values(tmp_path)
+    one_line_error(capsys, "x_fake_B_mask_0.png", "dark", "255")
+
+
 def test_results_are_scored_with_the_data_they_were_made_from(run, shapes, tmp_path, capsys):
     run(train.main, "--name r --niter 1 --niter_decay 0")
     other = tmp_path / "other"
