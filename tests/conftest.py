@@ -105,4 +105,5 @@ def one_line_error(capsys, *words: str) -> str:
 
 from annotated import ccp, coco, mhp  # noqa: F401, fixtures, which need what stands above
 from browser import chromium, look  # noqa: F401
+from foreign import write  # noqa: F401
 from scoring import many, short_trainings  # noqa: F401

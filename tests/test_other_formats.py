@@ -8,18 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from annotated import call, fails, read_set
+from foreign import HEIGHT, WIDTH, A, B, C, photo, rectangle
 from PIL import Image
 
 from datasets import generate_annotated_dataset
-
-HEIGHT, WIDTH = 40, 60  # of the pictures; --image_size 40 writes the columns 10 to 49
-A, B, C = (15, 8, 25, 30), (35, 5, 45, 20), (30, 10, 40, 20)
-
-
-def rectangle(left: int, top: int, right: int, bottom: int) -> np.ndarray:
-    mask = np.zeros((HEIGHT, WIDTH), bool)
-    mask[top:bottom, left:right] = True
-    return mask
 
 
 def corners(left: int, top: int, right: int, bottom: int) -> list[list[int]]:
@@ -29,8 +21,7 @@ def corners(left: int, top: int, right: int, bottom: int) -> list[list[int]]:
 def photos(folder: Path, *names: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for seed, name in enumerate(names):
-        pixels = np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-        Image.fromarray(pixels).save(folder / name)
+        photo(seed).save(folder / name)
 
 
 def words_for(root: Path, more: str = "") -> str:
