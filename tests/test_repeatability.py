@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_other_options_are_told_on_going_on(run, capsys):
         out := capsys.readouterr().out
     )
     assert out.count("since the last save") == 1
+
+
+def test_another_dataset_is_told_on_going_on(run, shapes, tmp_path, capsys):
+    run(train.main, f"--name r {WORDS}")
+    other = tmp_path / "other"
+    shutil.copytree(shapes, other)
+    run(train.main, f"--name r {WORDS} --niter 2 --continue_train", dataroot=other)
+    said = f"note: since the last save dataroot was {shapes} and is {other}, niter was 1 and is 2"
+    assert said in capsys.readouterr().out
 
 
 def test_other_arithmetic_is_told_on_going_on(run, monkeypatch, capsys):
