@@ -33,6 +33,8 @@ class Values:
         for word in words:
             if not re.fullmatch(r"\d+|#[0-9a-f]{6}|\d+-\d+", word):
                 raise UserError(f"--{flag} {word}: a number, a range 10-19, or a colour '#ff8000'")
+            if (ends := RANGE.fullmatch(word)) and int(ends[1]) > int(ends[2]):
+                raise UserError(f"--{flag} {word}: the smaller end comes first")
         return Values(tuple(words))
 
     def __contains__(self, name: str) -> bool:
@@ -55,7 +57,10 @@ def within(name: str, word: str) -> bool:
 
 def read_map(path: Path) -> tuple[np.ndarray, dict[int, str]]:
     """A label map as codes [H, W], and the name of every code in it: `7`, or `#ff8000` of RGB."""
-    codes, form = without_alpha(np.asarray(decode(path))).astype(np.int64), "{}"
+    values = without_alpha(np.asarray(decode(path)))
+    if values.dtype.kind == "f" and not (values == np.round(values)).all():  # nor is NaN
+        raise UserError(f"{path} holds fractions: the values of a label map are whole numbers")
+    codes, form = values.astype(np.int64), "{}"
     if codes.ndim == 3:
         codes, form = codes @ (1 << 16, 1 << 8, 1), "#{:06x}"
     found = np.unique(codes).tolist()

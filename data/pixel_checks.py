@@ -131,7 +131,8 @@ def check_meaning(path: Path, picture: Image.Image, mask: Mask) -> Iterator[Prob
         text = "has a transparent part, which is not the instance"
         yield Problem("alpha mask", path, f"{path} {text}")
     elif not empty and not full and len(levels := distinct(brightness(picture))) > 2:
-        text = f"holds {listed(levels)}, not two: it is cut at 127"
+        deep = picture.mode.startswith(("I", "F"))
+        text = f"holds {listed(values if deep else levels)}, not two: it is cut at half of white"
         yield Problem("not binary", path, f"{path} {text}")
     if empty and not values.any():
         yield Problem("empty mask", path, f"{path} is empty: remove it")

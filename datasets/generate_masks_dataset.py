@@ -128,8 +128,8 @@ class LabelMaps(Source):
             if len(unused) == len(wanted.words):
                 near = nearest_first(unused[0], sorted(known, key=by_number)[:LISTED])
                 raise UserError(
-                    f"--{flag} {unused[0]}: no map has it; known, the nearest first: "
-                    f"{', '.join(near)}"
+                    f"--{flag} {unused[0]}: no map has it (of palettes the indices count); known, "
+                    f"the nearest first: {', '.join(near)}"
                 )
             if unused:
                 print(f"note: --{flag}: no map has {', '.join(unused)}")

@@ -85,7 +85,11 @@ class CocoFile:
             if found.setdefault(key, picture) != picture:
                 self.ambiguous("picture", key, found[key].file, picture.file)
         if unlisted := instances.keys() - found.keys():
-            self.refuse(f"an annotation is of image {min(unlisted)}, which it does not list")
+            key = min(unlisted)
+            raise UserError(
+                f"{self.path}: {instances[key][0].label} is of image {key}, which the file does "
+                "not list: add the picture under 'images', or take its annotations out"
+            )
         return list(found.values())
 
     def instances(
@@ -200,7 +204,8 @@ class CocoFile:
 
     def refuse(self, reason: str):
         raise UserError(
-            f"{self.path} is not in COCO format ({reason}): name the right file by --annotations"
+            f"{self.path} is not in COCO format ({reason}): mend it, or name the right file by "
+            "--annotations"
         )
 
 

@@ -87,7 +87,10 @@ class Request:
 
 
 def refuse(path: Path, reason: str, form: str):
-    raise UserError(f"{path} is not in {form} format ({reason}): name the right file, or --format")
+    raise UserError(
+        f"{path} is not in {form} format ({reason}): mend it, or name the right files by "
+        "--annotations, or another --format"
+    )
 
 
 def unique_keys(document: Document) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import io
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,11 @@ from data.annotations.document import (
     wanted_or_counted,
     without_repeats,
 )
-from data.annotations.regions import NoRegionError, Patch, Polygons, Region, polygons_of
+from data.annotations.regions import NoRegionError, Patch, Region, joined, polygons_of
 from data.annotations.splits import split_in
 
 TITLE = "LabelMe"
+LINES = ("point", "points", "line", "linestrip", "linestring", "polyline")
 SIDES = 64  # of the polygon that stands for a circle
 
 
@@ -52,32 +52,39 @@ def picture_of(
     path: Path, contents: dict, document: Document, request: Request
 ) -> AnnotatedPicture:
     """One file's picture with its instances; shapes of one group and label are one instance."""
-    groups: dict[object, list[tuple[str, dict]]] = defaultdict(list)
+    instances: dict[str, tuple[str, list[Region]]] = {}
     for place, shape in enumerate(contents["shapes"]):
         if not isinstance(shape, dict) or "label" not in shape:
             refuse(path, f"shape {place} has no label", TITLE)
-        label = str(shape["label"]).strip()
-        group = shape.get("group_id")
-        groups[place if group is None else (group, label)].append((label, shape))
-    found = []
-    document.read += len(groups)
-    for place, members in enumerate(groups.values()):
-        label = members[0][0]
+        label, group = str(shape["label"]).strip(), shape.get("group_id")
         document.categories.add(label)
         try:
-            region = together([region_of(path, shape) for _, shape in members])
-            found.append(Instance(f"shape {place}", label, region))
+            region = region_of(path, shape)
         except NoRegionError as error:
+            document.read += 1
             document.leave_out(str(error), label)
+            continue
+        name = f"shape {place}" if group is None else f"{label} of group {group}"
+        instances.setdefault(name, (label, []))[1].append(region)
+    document.read += len(instances)
+    found = [Instance(name, label, joined(parts)) for name, (label, parts) in instances.items()]
     own = path.relative_to(request.root) if path.is_relative_to(request.root) else Path(path.name)
-    name = str(contents.get("imagePath") or f"{path.stem}.*")
-    size = (contents.get("imageHeight"), contents.get("imageWidth"))
+    picture = str(contents.get("imagePath") or f"{path.stem}.*")
+    height, width = (whole(contents.get(side)) for side in ("imageHeight", "imageWidth"))
     return AnnotatedPicture(
         own.with_suffix("").as_posix(),
-        name if own.parent == Path() else f"{own.parent.as_posix()}/{name}",
-        size if all(isinstance(side, int) and side > 0 for side in size) else None,
+        picture if own.parent == Path() else f"{own.parent.as_posix()}/{picture}",
+        (height, width) if height and width else None,
         wanted_or_counted(document, found, request.wanted),
     )
+
+
+def whole(side) -> int:
+    """A side in pixels, which tools write as 40, 40.0 or "40"; 0 if it is none of these."""
+    try:
+        return max(0, int(float(side)))
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 def region_of(path: Path, shape: dict) -> Region:
@@ -85,44 +92,43 @@ def region_of(path: Path, shape: dict) -> Region:
     kind = shape.get("shape_type") or "polygon"
     try:
         points = np.asarray(shape["points"], float).reshape(-1, 2)
+        if not np.isfinite(points).all():
+            raise ValueError("a coordinate is no number")
+        if kind in LINES:
+            raise NoRegionError(NO_AREA)
         if kind == "mask":
             return patch_of(points, shape["mask"])
-        if kind == "rectangle":
+        if kind == "rectangle" and len(points) == 2:
             points = corners(points)
         elif kind == "circle":
             if len(points) != 2:
                 raise ValueError("a circle has two points, its middle and one of its rim")
             points = circle(*points)
-        elif kind != "polygon":
-            raise NoRegionError(NO_AREA)
-        return polygons_of(points.tolist())
+        return polygons_of(points.tolist())  # of kinds that other tools have added, too
     except NoRegionError:
         raise
     except (KeyError, TypeError, ValueError, OSError) as error:
         refuse(path, f"a shape of {shape['label']} cannot be read: {error}", TITLE)
 
 
-def together(regions: list[Region]) -> Region:
-    """Several shapes that are one instance."""
-    if len(regions) == 1:
-        return regions[0]
-    if all(isinstance(region, Polygons) for region in regions):
-        return Polygons([ring for region in regions for ring in region.points])
-    raise NoRegionError("in groups of masks and polygons, which cannot be joined")
-
-
 def patch_of(points: np.ndarray, text: str) -> Patch:
-    """A mask, a PNG in base64, whose upper left corner is the first point."""
-    left, top = points[0].round().astype(int).tolist()
+    """A mask, a PNG in base64, whose corners are the two points."""
+    if len(points) != 2:
+        raise ValueError("a mask has two points, its corners")
     try:
         with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
-            return Patch(np.asarray(picture.convert("L")) > 0, (top, left))
+            pixels = np.asarray(picture.convert("L")) > 0
     except (TypeError, OSError, ValueError):
         raise ValueError("its mask is no PNG in base64") from None
+    (left, top), (right, bottom) = points.round().astype(int).tolist()
+    spans = (bottom - top, right - left)
+    if any(abs(side - span) > 1 for side, span in zip(pixels.shape, spans, strict=True)):
+        raise ValueError(f"its mask is {pixels.shape[0]}x{pixels.shape[1]} and its points are not")
+    return Patch(pixels, (top, left))
 
 
 def corners(points: np.ndarray) -> np.ndarray:
-    """The four corners of a rectangle that has two, or all of them."""
+    """The four corners of a rectangle that has two."""
     (left, top), (right, bottom) = points.min(0), points.max(0)
     return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
 

@@ -81,7 +81,21 @@ class MapValue:
         return resized(read_map(self.path)[0] == self.value, size)
 
 
-Region = Polygons | Runs | Patch | MapValue
+@dataclass(frozen=True)
+class Joined:
+    """Several regions that are one instance."""
+
+    parts: list["Region"]
+
+    def decode(self, size: Size, annotated: Size) -> np.ndarray:
+        return np.any([part.decode(size, annotated) for part in self.parts], axis=0)
+
+
+Region = Polygons | Runs | Patch | MapValue | Joined
+
+
+def joined(regions: list[Region]) -> Region:
+    return regions[0] if len(regions) == 1 else Joined(regions)
 
 
 def resized(mask: np.ndarray, size: Size) -> np.ndarray:
@@ -116,6 +130,8 @@ def checked_runs(part: dict) -> dict:
     height, width = part["size"]
     if not isinstance(part["counts"], (list, str, bytes)):
         raise ValueError("its counts are neither numbers nor text")
+    if isinstance(part["counts"], list) and not all(map(is_number, part["counts"])):
+        raise ValueError("one of its counts is no number")
     return {"size": (int(height), int(width)), "counts": part["counts"]}
 
 
@@ -171,7 +187,9 @@ def is_number(value) -> bool:
 def decode_runs(part: dict, size: Size, order: str = "F") -> np.ndarray:
     """Runs, known to fill the picture: pycocotools does not look. Column by column, or order C."""
     if part["size"] != size:
-        raise ValueError(f"it is of a picture of {part['size'][0]}x{part['size'][1]}, not {size}")
+        swapped = "; height and width may be swapped" * (part["size"] == size[::-1])
+        own, other = ("x".join(map(str, sides)) for sides in (part["size"], size))
+        raise ValueError(f"its size is {own}, and that of its picture {other}{swapped}")
     counts = part["counts"]
     if not isinstance(counts, list):
         counts = run_lengths(counts.encode() if isinstance(counts, str) else counts)

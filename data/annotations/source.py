@@ -120,7 +120,7 @@ class AnnotatedFolder(Source):
             try:
                 masks.append(instance.region.decode(photo.size, photo.annotated))
                 misfits.append(beside_its_box(instance, masks[-1], photo))
-            except (ValueError, OverflowError) as error:
+            except (ValueError, TypeError, OverflowError) as error:
                 raise UserError(
                     f"{task.picture}: {instance.label} of it is neither polygons nor RLE "
                     f"({error}): export the annotations again"

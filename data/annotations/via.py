@@ -29,19 +29,29 @@ def read(request: Request) -> list[Document]:
     """A document for each JSON file."""
     root = request.root
     paths = sorted({*root.glob("*.json"), *root.glob("*/*.json")})
-    found = request.annotations or [("", path) for path in paths]
+    found = request.annotations or [("", path) for path in paths if is_via(path)]
     return [document_of(split, path, request) for split, path in found]
 
 
-def document_of(split: str, path: Path, request: Request) -> Document:
-    contents = load_json(path)
+def is_via(path: Path) -> bool:
+    """Whether a JSON file has pictures with regions, and is not another that lies there."""
+    return pictures_in(load_json(path)) is not None
+
+
+def pictures_in(contents) -> list[dict] | None:
+    """The pictures of a project or of an export; None of anything else."""
     if isinstance(contents, dict):
         contents = contents.get("_via_img_metadata", contents)
     pictures = list(contents.values()) if isinstance(contents, dict) else contents
-    if not isinstance(pictures, list) or not all(
-        isinstance(picture, dict) and "filename" in picture and "regions" in picture
-        for picture in pictures
-    ):
+    if not isinstance(pictures, list) or not pictures:
+        return None
+    known = all(isinstance(one, dict) and {"filename", "regions"} <= one.keys() for one in pictures)
+    return pictures if known else None
+
+
+def document_of(split: str, path: Path, request: Request) -> Document:
+    pictures = pictures_in(load_json(path))
+    if pictures is None:
         refuse(path, "its pictures have no 'filename' and 'regions'", TITLE)
     split = split or split_of(path, request.root)
     folders = [path.parent] if path.parent != request.root else []
@@ -66,14 +76,14 @@ def instances_of(path: Path, name: str, regions, document: Document, request: Re
     document.read += len(entries)
     for place, entry in enumerate(entries):
         label = f"region {place} of {name}"
-        if not isinstance(entry, dict):
-            refuse(path, f"{label} is {entry!r}", TITLE)
+        if not isinstance(entry, dict) or not isinstance(entry.get("shape_attributes"), dict):
+            refuse(path, f"{label} has no 'shape_attributes'", TITLE)
         category = category_of(path, label, entry.get("region_attributes"), document, request)
         if not category:
             document.leave_out(NO_CATEGORY)
             continue
         try:
-            yield Instance(label, category, region_of(entry.get("shape_attributes") or {}))
+            yield Instance(label, category, region_of(entry["shape_attributes"]))
         except NoRegionError as error:
             document.leave_out(str(error), category)
         except (KeyError, TypeError, ValueError) as error:
@@ -100,8 +110,10 @@ def region_of(shape: dict) -> Polygons:
     """Where a shape is. Raises NoRegionError if it has no area."""
     kind = shape.get("name")
     if kind == "polygon":
-        pairs = zip(shape["all_points_x"], shape["all_points_y"], strict=True)
-        return polygons_of([list(pair) for pair in pairs])
+        x, y = shape["all_points_x"], shape["all_points_y"]
+        if len(x) != len(y):
+            raise ValueError(f"it has {len(x)} x and {len(y)} y")
+        return polygons_of([list(pair) for pair in zip(x, y, strict=True)])
     if kind == "rect":
         left, top, width, height = (float(shape[k]) for k in ("x", "y", "width", "height"))
         right, bottom = left + width, top + height

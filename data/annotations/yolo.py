@@ -61,11 +61,13 @@ def instances_of(path: Path, names: list[str], document: Document):
             continue
         document.read += 1
         try:
-            kind, numbers = int(float(words[0])), [float(word) for word in words[1:]]
+            kind, *numbers = map(float, words)
+            if not kind.is_integer():
+                raise ValueError
         except ValueError:
             said = f"{line[:40]!r} is no class and its coordinates"
             raise UserError(f"{path}, line {number}: {said}") from None
-        category = names[kind] if 0 <= kind < len(names) else ""
+        category = names[int(kind)] if 0 <= kind < len(names) else ""
         try:
             if not category:
                 raise NoRegionError(UNKNOWN_CATEGORY)
@@ -100,7 +102,14 @@ def class_names(root: Path) -> list[str]:
         raise UserError(f"--data_root {root}: no {', '.join(NAMES[::2])} with the classes' names")
     if path.suffix in (".txt", ".names"):
         return [line.strip() for line in read_lines(path) if line.strip()]
-    names = (load_yaml(path) or {}).get("names")
+    contents = load_yaml(path)
+    names = contents.get("names") if isinstance(contents, dict) else None
+    if not names:
+        raise UserError(f"{path} has no 'names' of classes: add them, a list or numbered")
+    if "kpt_shape" in contents:
+        raise UserError(
+            f"{path} is of keypoints (kpt_shape), which have no area: export the segments instead"
+        )
     if isinstance(names, list):
         return [str(name) for name in names]
     try:
