@@ -91,12 +91,18 @@ class MultiHumanParsing(Source):
 
     def people(self) -> dict[str, list[Path]]:
         """The annotation files of each picture, by person."""
-        found = defaultdict(list)
+        found, total = defaultdict(list), {}
         for path in sorted((self.root / "annotations").glob("*.png")):
-            if match := re.fullmatch(r"(.+)_\d+_\d+", path.stem):
+            if match := re.fullmatch(r"(.+)_(\d+)_\d+", path.stem):
                 found[match[1]].append(path)
+                total[match[1]] = int(match[2])
         if not found:
             raise UserError(f"{self.root / 'annotations'}: no ID_TOTAL_PERSON.png in it")
+        if fewer := [stem for stem, paths in found.items() if len(paths) < total[stem]]:
+            print(
+                f"note: {len(fewer)} photos lack maps of people that the names of others count, "
+                f"{fewer[0]} first: is the download complete?"
+            )
         return found
 
     @staticmethod

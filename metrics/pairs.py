@@ -53,12 +53,14 @@ class Pair:
     @property
     def untouched(self) -> bool:
         """Whether the model translates instances, and the picture has none."""
-        return self.translated_foreground is not None and not self.foreground.any()
+        own = self.translated_foreground
+        return own is not None and not own.any() and not self.foreground.any()
 
     @property
     def unpaired(self) -> bool:
         """Whether its instances are told apart, but not which mask belongs to which."""
-        return self.told_apart and self.foreground.any() and self.translated_masks is None
+        there = self.foreground.any() or not self.untouched
+        return self.told_apart and there and self.translated_masks is None
 
     @property
     def background(self) -> np.ndarray:
@@ -226,6 +228,12 @@ class PairFolder:
                 key = f"{match['role']}_{match['domain']}_{match['kind']}"
                 found.setdefault((source, match["stem"]), {})[key] = path.name
         translated = {s for (s, _), files in found.items() if f"fake_{swapped(s)}_img" in files}
+        if alone := [key for key in found if key[0] not in translated]:
+            source, stem = alone[0]
+            print(
+                f"note: {self.folder}: {len(alone)} pictures of {source} have no translation at "
+                f"all, {stem} first, so nothing is scored from {source} to {swapped(source)}"
+            )
         return {key: files for key, files in found.items() if key[0] in translated}
 
     def annotated(self, source: str) -> bool:

@@ -36,6 +36,26 @@ def check_sources(
             raise other_data(folder, root, f"{there[pair.name]} is another picture than theirs")
 
 
+def untranslated(folder: PairFolder, source: str, root: Path, phase: str) -> str:
+    """A line if the results are not of just the dataset's pictures, or ''.
+
+    Pictures that are not there cannot spoil a score.
+    """
+    if not (root / f"{phase}{source}").is_dir():
+        return ""
+    there = [scene.name for scene in find_scenes(root, phase, source, False)]
+    names = {pair.name for pair in folder.pairs[source]}
+    if not names & {*there}:
+        return f"{folder.folder}: no picture of {root / f'{phase}{source}'} is among the results"
+    absent = [name for name in there if name not in names]
+    if not absent:
+        return ""
+    return (
+        f"{folder.folder}: {len(absent)} of {len(there)} pictures of {root / f'{phase}{source}'} "
+        f"have no translation here, {absent[0]} first"
+    )
+
+
 def same_picture(pair: PairFiles, preparation: Preparation, path: Path) -> bool:
     own = pair.picture(f"real_{pair.source}_img")
     pixels = preparation.image(path)

@@ -25,7 +25,7 @@ from metrics.features import (
 from metrics.masks import Masks
 from metrics.pairs import PairFolder, swapped
 from metrics.perceptual import Perceptual, load_lpips
-from metrics.provenance import check_sources
+from metrics.provenance import check_sources, untranslated
 from metrics.reals import Preparation, RealPictures
 from metrics.shapes import TARGETS, Backgrounds, Shapes
 from util.errors import UserError
@@ -113,6 +113,7 @@ class Yardsticks:
         subject = Subject(folder.folder, source, self.root, phase, preparation, annotated)
         if folder.listing or self.reads_by_name(subject):
             check_sources(folder, source, self.root, phase, preparation)
+        self.warn(untranslated(folder, source, self.root, phase))
         return subject
 
     def reads_by_name(self, subject: Subject) -> bool:

@@ -100,8 +100,14 @@ def test_every_value_in_a_range_is_an_instance_of_its_own(tmp_path, capsys):
         ("--cat1 1-5 --cat2 7", ("--cat1 1-5", "24000")),
         ("--cat1 7-26001 --cat2 24000", ("24000 is in both",)),
         ("--cat1 seven --cat2 7", ("--cat1 seven", "10-19")),
+        ("--cat1 9-3 --cat2 7", ("--cat1 9-3", "smaller end")),
     ):
         fails(capsys, generate_masks_dataset, f"{words} {wrong}", *said)
+    Image.fromarray(codes.astype(np.float32) / 2).save(tmp_path / "maps/a.tif")
+    (tmp_path / "maps/a.png").rename(tmp_path / "a.png")
+    fails(capsys, generate_masks_dataset, f"{words} --cat1 7 --cat2 9", "a.tif", "fractions")
+    (tmp_path / "maps/a.tif").unlink()
+    (tmp_path / "a.png").rename(tmp_path / "maps/a.png")
     call(generate_masks_dataset, f"{words} --cat1 26001 --cat2 7 --background 0,20000-25000")
     assert "3 read" not in capsys.readouterr().out
 

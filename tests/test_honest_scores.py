@@ -186,3 +186,24 @@ def test_translation_says_how_much_of_it_was_done(run, shapes, capsys):
     run(test_command.main, "--name r --direction AtoB --ins_max 1 --ins_per 1", dataroot=root)
     said = capsys.readouterr().out
     assert f"translated 2 of {masks} instances" in said and "beyond --ins_max 1" in said
+
+
+def test_masks_that_are_lost_on_the_source_side_are_told(tmp_path, capsys):
+    """A translated mask without a source's is no picture without an instance."""
+    write_pair(tmp_path, "x", {0: block(0, 0)}, {0: block(0, 0)}, change=20)
+    write_pair(tmp_path, "y", {}, {0: block(0, 0)}, change=10)
+    found = values(tmp_path)
+    said = capsys.readouterr().out
+    assert "have no instance" not in said and found["background_l1"] == 15
+    assert "the masks of 1 of 2 pictures do not pair up" in said and "(y first)" in said
+
+
+def test_pictures_that_are_not_among_the_results_are_told(shapes, tmp_path, capsys):
+    folder = copy_as_results(shapes, tmp_path / "results")
+    for lost in ("00001_real_A_*", "00001_fake_B_*", "*_fake_A_*"):
+        for path in (folder / "images").glob(lost):
+            path.unlink()
+    evaluate_results(f"--dataroot {shapes} --results {folder} --metrics background")
+    said = capsys.readouterr().out
+    assert "pictures of B have no translation at all, 00000 first" in said
+    assert "1 of 3 pictures of" in said and "have no translation here, 00001 first" in said

@@ -55,6 +55,7 @@ class AnnotatedFolder(Source):
         chosen = categories(self.args, known)
         domains = {name: domain for domain, names in chosen.items() for name in names}
         tasks = [task for document in documents for task in self.tasks_of(document, domains)]
+        tell_of_shared(tasks)
         left_out: Counter[tuple[str, str]] = Counter()
         for document in documents:
             for (category, reason), count in document.left_out.items():
@@ -155,6 +156,16 @@ def square(found: Annotated, side: int) -> Annotated:
     scale = side / min(height, width)
     size = (max(side, round(height * scale)), max(side, round(width * scale)))
     return center_crop(resize(found, size), (side, side))
+
+
+def tell_of_shared(tasks: list[Task]) -> None:
+    """Say which pictures are in two splits: what is tested there was trained with."""
+    splits = defaultdict(set)
+    for task in tasks:
+        splits[task.picture].add(task.split)
+    if shared := sorted(path for path, found in splits.items() if len(found) > 1):
+        names = " and ".join(sorted(splits[shared[0]]))
+        print(f"note: {len(shared)} pictures are in {names} both, {shared[0]} first")
 
 
 def safe_name(key: str) -> str:

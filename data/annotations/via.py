@@ -30,6 +30,8 @@ def read(request: Request) -> list[Document]:
     root = request.root
     paths = sorted({*root.glob("*.json"), *root.glob("*/*.json")})
     found = request.annotations or [("", path) for path in paths if is_via(path)]
+    if not found:
+        raise UserError(f"--data_root {root}: no JSON of VIA in it; name it with --annotations")
     return [document_of(split, path, request) for split, path in found]
 
 

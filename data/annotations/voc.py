@@ -38,15 +38,31 @@ def read(request: Request) -> list[Document]:
     maps = list_unique_pictures(root / OBJECTS)
     classes = Classes(root / "labelmap.txt")
     lists = {
-        phase: list(dict.fromkeys(line.strip() for line in read_lines(path) if line.strip()))
+        phase: listed(path, maps)
         for name, phase in LISTS.items()
         for path in [root / "ImageSets/Segmentation" / f"{name}.txt"]
         if path.is_file()
     }
+    if lists and (rest := maps.keys() - set().union(*lists.values())):
+        print(f"note: {root / OBJECTS}: {len(rest)} maps are in no list, {min(rest)} first")
     return [
-        document_of(split, [stem for stem in stems if stem in maps], maps, classes, request)
+        document_of(split, stems, maps, classes, request)
         for split, stems in (lists or {"train": list(maps)}).items()
     ]
+
+
+def listed(path: Path, maps: dict[str, str]) -> list[str]:
+    """The pictures of a list that have a map; how many have none is told, all are refused."""
+    lines = dict.fromkeys(line.strip() for line in read_lines(path) if line.strip())
+    absent = [line for line in lines if line not in maps]
+    if lines and len(absent) == len(lines):
+        raise UserError(
+            f"{path}: no map in {OBJECTS} has the name of any of its lines, such as "
+            f"{absent[0]!r}: a line is a name without suffix"
+        )
+    if absent:
+        print(f"note: {path}: {len(absent)} of its names have no map, {absent[0]} first")
+    return [line for line in lines if line in maps]
 
 
 def document_of(
