@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from annotated import call, fails, read_set
 from foreign import HEIGHT, WIDTH, A, B, C, document, rectangle
-from PIL import Image
-from test_other_formats import (
+from other_tools import (
     corners,
     photos,
     png,
@@ -19,6 +18,7 @@ from test_other_formats import (
     write_voc,
     yolo_line,
 )
+from PIL import Image
 
 from datasets import generate_annotated_dataset, generate_coco_dataset, generate_mhp_dataset
 
