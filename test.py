@@ -47,7 +47,9 @@ def test(opt) -> Path:
     for letter, scenes in domains.items():
         target = "B" if letter == "A" else "A"
         count = min(len(scenes), opt.num_test or len(scenes))
-        masks = sum(map(scenes.masks_of, range(count))) if translate.model.needs_masks else None
+        masks = None
+        if translate.model.needs_masks:
+            masks = sum(map(scenes.masks_of, range(len(scenes))))
         done = 0
         for places, batch in batches_of_one_size(scenes, count, opt.batch_size):
             results.add(places, batch, translate(batch, letter), target)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metrics.pairs import Pair
 
-LESS = ("background_l1", "lpips", "all_empty", "all_full", "fid", "kid")  # is better
+LESS = ("background_l1", "lpips", "all_empty", "all_full", "union_full", "fid", "kid")  # is better
 Value = float | bool | None | list  # of a picture; a list has one per instance
 
 

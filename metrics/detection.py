@@ -85,9 +85,13 @@ class Detection(Metric):
         self.pooled: list[tuple[float, float, float]] = []
 
     def pictures(self, pairs: Sequence[Pair]) -> list[dict[str, Value]]:
-        there = [pair for pair in pairs if pair.foreground.any()]
-        found = iter(self.detector(there, self.category) if there else ())
-        return [self.picture(p, next(found)) if p.foreground.any() else {} for p in pairs]
+        rows: list[dict[str, Value]] = [{} for _ in pairs]
+        places = [i for i, p in enumerate(pairs) if p.foreground.any() and not p.unpaired]
+        there = [pairs[i] for i in places]
+        found = self.detector(there, self.category) if there else []
+        for i, pair, own in zip(places, there, found, strict=True):
+            rows[i] = self.picture(pair, own)
+        return rows
 
     def picture(self, pair: Pair, found: Detections) -> dict[str, Value]:
         masks = pair.translated_masks

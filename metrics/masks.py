@@ -11,7 +11,7 @@ OF_UNIONS = {  # scores of instances -> what the same of their union is called
     "mask_area_ratio": "union_area_ratio",
     "mask_iou": "union_iou",
     "all_empty": "all_empty",
-    "all_full": "all_full",
+    "all_full": "union_full",
 }
 FULL = 0.95  # share of the picture: a mask that covers more tells nothing
 
@@ -45,7 +45,8 @@ def mask_scores(masks: np.ndarray, translated: np.ndarray) -> dict[str, Value]:
 class Masks(Metric):
     """Scores of every picture whose masks were translated; of their union, if that is all.
 
-    Scores of unions have names of their own: they are not to be compared with those of instances.
+    Scores of unions have names of their own, not to be compared with those of instances, and one
+    value for a picture.
     """
 
     def pictures(self, pairs: Sequence[Pair]) -> list[dict[str, Value]]:
@@ -54,7 +55,10 @@ class Masks(Metric):
     def picture(self, pair: Pair) -> dict[str, Value]:
         if pair.translated_masks is not None:
             return mask_scores(pair.masks, pair.translated_masks)
-        if pair.translated_foreground is None or pair.untouched or pair.told_apart:
+        if pair.translated_foreground is None or pair.untouched or pair.unpaired:
             return {}
         scores = mask_scores(pair.foreground[None], pair.translated_foreground[None])
-        return {OF_UNIONS[name]: value for name, value in scores.items() if name in OF_UNIONS}
+        return {
+            name: value[0] if isinstance(value := scores[of], list) else value
+            for of, name in OF_UNIONS.items()
+        }

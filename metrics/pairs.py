@@ -52,15 +52,16 @@ class Pair:
 
     @property
     def untouched(self) -> bool:
-        """Whether the model translates instances, and the picture has none."""
+        """Whether the model translates instances, and there is none, before or after."""
         own = self.translated_foreground
-        return own is not None and not own.any() and not self.foreground.any()
+        return own is not None and not (self.foreground.any() or own.any())
 
     @property
     def unpaired(self) -> bool:
-        """Whether its instances are told apart, but not which mask belongs to which."""
-        there = self.foreground.any() or not self.untouched
-        return self.told_apart and there and self.translated_masks is None
+        """Whether masks were translated, but of what is not known."""
+        if self.translated_foreground is None or self.untouched:
+            return False
+        return self.translated_masks is None if self.told_apart else not self.foreground.any()
 
     @property
     def background(self) -> np.ndarray:
@@ -81,7 +82,9 @@ class PairFiles:
     """One translation's files, by what stands behind the stem: `real_A_img`, `fake_B_mask_0`.
 
     told_apart and with_masks say whether any translation of its direction has masks of instances,
-    and masks at all: where others have some, a missing file means that nothing is left.
+    and masks at all: where others have some, a missing file means that nothing is left. ours says
+    whether `test.py` wrote the files: then a mask is what is brighter than the middle. A union of
+    its models is a picture of all levels, and may be dark everywhere.
     """
 
     name: str
@@ -90,6 +93,7 @@ class PairFiles:
     files: Mapping[str, str]
     told_apart: bool
     with_masks: bool
+    ours: bool = False
 
     def load(self) -> Pair:
         target = "B" if self.source == "A" else "A"
@@ -102,18 +106,17 @@ class PairFiles:
             )
         size = image.shape[:2]
         masks, new = self.masks(real, size), self.masks(fake, size)
-        there = {number: found[0] for number, found in masks.items() if found[0].any()}
+        there = [mask for same in masks.values() for mask in same if mask.any()]
         foreground = any_of(self.all_of(f"{real}_seg", masks, size))
         own = any_of(self.all_of(f"{fake}_seg", new, size)) if self.with_masks else None
-        nothing = np.zeros(size, bool)
-        stacked = [new.get(number, [nothing])[0] for number in there]
+        paired = there and self.told_apart and pairs_up(masks, new) and (new or not own.any())
         return Pair(
             self.name,
             self.source,
             image,
             translated,
-            np.stack(list(there.values())) if there else np.zeros((0, *size), bool),
-            np.stack(stacked) if there and self.told_apart and pairs_up(masks, new) else None,
+            np.stack(there) if there else np.zeros((0, *size), bool),
+            followed(masks, new) if paired else None,
             foreground,
             own,
             self.told_apart,
@@ -138,15 +141,16 @@ class PairFiles:
         return found or [np.zeros(size, bool)]
 
     def mask(self, key: str, size: tuple) -> np.ndarray:
-        mask = read_mask(self.path(key))
+        path = self.path(key)
+        mask = read_image(path, 1)[0] > 127 if self.ours else read_mask(path)
         if mask.shape != size:
             raise UserError(
-                f"{self.path(key)} is {size_of(mask)} and its picture {size[0]}x{size[1]} (height "
+                f"{path} is {size_of(mask)} and its picture {size[0]}x{size[1]} (height "
                 "x width): write masks at their picture's size"
             )
-        if not mask.any() and read_raw(self.path(key)).any():
+        if not self.ours and not mask.any() and read_raw(path).any():
             raise UserError(
-                f"{self.path(key)} is dark, but not 0 everywhere, so what it marks is not known: "
+                f"{path} is dark, but not 0 everywhere, so what it marks is not known: "
                 "write 255 where the instance is and 0 elsewhere"
             )
         return mask
@@ -170,6 +174,17 @@ def pairs_up(masks: Mapping[int, list], new: Mapping[int, list]) -> bool:
     once = all(len(found) == 1 for found in (*masks.values(), *new.values()))
     there = {number for number, found in masks.items() if any(mask.any() for mask in found)}
     return once and all(number in there or not found[0].any() for number, found in new.items())
+
+
+def followed(masks: Mapping[int, list], new: Mapping[int, list]) -> np.ndarray:
+    """The translated mask of every instance, bool [N, H, W]: empty where it has no file."""
+    return np.stack(
+        [
+            new[number][0] if number in new else np.zeros_like(found[0])
+            for number, found in masks.items()
+            if found[0].any()
+        ]
+    )
 
 
 def any_of(masks: list[np.ndarray]) -> np.ndarray:
@@ -203,9 +218,10 @@ class PairFolder:
         keys = {key for files in own.values() for key in files}
         fake = f"fake_{swapped(source)}"
         told = any(key.startswith(f"{fake}_mask_") for key in keys)
-        masks = told or f"{fake}_seg" in keys
+        masks, ours = told or f"{fake}_seg" in keys, self.listing is not None
         return [
-            PairFiles(stem, source, self.folder, files, told, masks) for stem, files in own.items()
+            PairFiles(stem, source, self.folder, files, told, masks, ours)
+            for stem, files in own.items()
         ]
 
     def listed(self) -> dict[tuple[str, str], dict[str, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from metrics.base import LESS, SetScore, Value
-from metrics.pairs import DIRECTIONS, PairFolder
+from metrics.pairs import DIRECTIONS, PairFiles, PairFolder
 from metrics.reals import FEW
 from metrics.statistics import bootstrap_interval, mean, over_runs, values_of
 from metrics.yardsticks import Yardsticks
@@ -12,6 +12,7 @@ from util.files import write_json
 from util.pages.results import write_page
 
 OF_ALL = ("classification", "fid", "kid")  # metrics of pictures that were not translated as well
+BY_UNION = ("background", "lpips", "masked_classification")  # metrics that look where masks are
 TITLES = {"AtoB": "A to B", "BtoA": "B to A"}
 
 
@@ -39,15 +40,14 @@ class DirectionScores:
             )
             return f"{digits(value)}  ({spread}n = {score.count})"
         low, high = (digits(end, value) for end in self.intervals[name])
-        count = self.counts[name]
-        more = "" if count == len(self.pictures) else f", n = {self.of_all(name, count)}"
-        return f"{digits(value)}  ({low} to {high}{more})"
+        return f"{digits(value)}  ({low} to {high}{self.of_how_many(name)})"
 
-    def of_all(self, name: str, count: int) -> str:
-        """How many values a score has: `7` of instances, `3 of 4` of pictures."""
-        own = (values.get(name) for values in self.pictures.values())
-        instances = any(isinstance(value, list) for value in own)
-        return str(count) if instances else f"{count} of {len(self.pictures)}"
+    def of_how_many(self, name: str) -> str:
+        """`, n = 7` of instances, `, n = 3 of 4` of pictures, nothing of all pictures."""
+        count, own = self.counts[name], (values.get(name) for values in self.pictures.values())
+        if any(isinstance(value, list) for value in own):
+            return f", n = {count}"
+        return "" if count == len(self.pictures) else f", n = {count} of {len(self.pictures)}"
 
 
 def digits(value: float, like: float | None = None) -> str:
@@ -80,16 +80,27 @@ def score_direction(
         for metric in metrics:
             for pair, values in zip(pairs, metric.pictures(pairs), strict=True):
                 pictures[pair.name].update(values)
+    where, names = f"{folder.folder}, {TITLES[DIRECTIONS[source]]}", yardsticks.names(subject)
     if len(pictures) < FEW:
-        where = f"{folder.folder}, {TITLES[DIRECTIONS[source]]}"
         yardsticks.note(f"warning: only {len(pictures)} translations in {where}")
-    if "mask" in yardsticks.opt.metrics and not folder.pairs[source][0].with_masks:
-        where = f"{folder.folder}, {TITLES[DIRECTIONS[source]]}"
-        yardsticks.note(f"{where}: no translated mask, so there are no scores of masks")
-    for note in left_out(untouched, unpaired, len(pictures), yardsticks.names(subject)):
-        yardsticks.note(f"{folder.folder}, {TITLES[DIRECTIONS[source]]}: {note}")
+    for note in (
+        *without_masks(folder.pairs[source][0], yardsticks.opt.metrics, names),
+        *left_out(untouched, unpaired, len(pictures), names),
+    ):
+        yardsticks.note(f"{where}: {note}")
     whole = {name: score for metric in metrics for name, score in metric.whole().items()}
     return DirectionScores(pictures, whole)
+
+
+def without_masks(files: PairFiles, asked: Sequence[str], metrics: Sequence[str]) -> Iterator[str]:
+    """What a reader has to know of a direction whose translations have no masks, or one for all."""
+    if not files.with_masks and "mask" in asked:
+        yield "no translated mask, so there are no scores of masks"
+    by_source = BY_UNION if not files.with_masks else ()
+    by_source += ("detection",) if not files.told_apart else ()
+    if among := [name for name in metrics if name in by_source]:
+        kind = "no mask of an instance was translated" if files.with_masks else "no translated mask"
+        yield f"{kind}: for {' and '.join(among)} instances are where the source's masks are"
 
 
 def left_out(
@@ -105,8 +116,8 @@ def left_out(
         )
     if unpaired:
         yield (
-            f"the masks of {len(unpaired)} of {count} pictures do not pair up by their numbers, "
-            f"and have no scores ({unpaired[0]} first)"
+            f"the masks of {len(unpaired)} of {count} pictures do not pair up with those of their "
+            f"translations, and have no scores ({unpaired[0]} first)"
         )
 
 

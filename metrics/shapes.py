@@ -125,11 +125,15 @@ def score_picture(pair: Pair, background: np.ndarray, shape: str) -> dict[str, V
     return scores
 
 
+def background_folder(root: Path, phase: str, domain: str) -> Path:
+    return root / f"{phase}{domain}_background"
+
+
 class Backgrounds:
     """The clean backgrounds that the shapes generator wrote for a phase's domain, by name."""
 
     def __init__(self, root: Path, phase: str, domain: str, preparation: Preparation):
-        self.folder = root / f"{phase}{domain}_background"
+        self.folder = background_folder(root, phase, domain)
         self.preparation = preparation
         if not self.folder.is_dir():
             raise UserError(

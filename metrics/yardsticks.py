@@ -27,7 +27,7 @@ from metrics.pairs import PairFolder, swapped
 from metrics.perceptual import Perceptual, load_lpips
 from metrics.provenance import check_sources, untranslated
 from metrics.reals import Preparation, RealPictures
-from metrics.shapes import TARGETS, Backgrounds, Shapes
+from metrics.shapes import TARGETS, Backgrounds, Shapes, background_folder
 from util.errors import UserError
 
 METRICS = (
@@ -117,10 +117,15 @@ class Yardsticks:
         return subject
 
     def reads_by_name(self, subject: Subject) -> bool:
-        """Whether a metric takes more of each picture from the dataset than the results have."""
+        """Whether a metric takes a clean background of each picture from the dataset."""
         names = self.names(subject)
-        detects = "detection" in names and self.opt.detector != "maskrcnn"
-        return subject.drawn and ("shapes" in names or detects)
+        wanted = "shapes" in names or ("detection" in names and self.detects_shapes(subject))
+        folder = background_folder(self.root, subject.phase, subject.source)
+        return wanted and folder.is_dir()
+
+    def detects_shapes(self, subject: Subject) -> bool:
+        kind = self.opt.detector
+        return kind == "shapes" or (kind == "auto" and subject.drawn)
 
     def names(self, subject: Subject) -> list[str]:
         """The metrics for it, `auto` spelled out, in the order of METRICS."""
@@ -176,8 +181,7 @@ class Yardsticks:
             self.warn(train.few(domain, masked))
 
     def detection(self, subject: Subject) -> Detection:
-        kind = self.opt.detector
-        if kind == "shapes" or (kind == "auto" and subject.drawn):
+        if self.detects_shapes(subject):
             detector = ShapeDetector(subject.backgrounds())
             return Detection(detector, TARGETS[subject.source], "the exact detector of shapes")
         self.check_categories()

@@ -5,11 +5,15 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import evaluate
 from datasets import generate_shapes_dataset
 from metrics.classifier import KINDS
+
+SIDE = 24  # of hand-made pictures
 
 
 @pytest.fixture
@@ -43,6 +47,23 @@ def copy_as_results(root: Path, folder: Path, phase: str = "test", foreign: bool
                 for role in (f"real_{source}", f"fake_{target}"):
                     shutil.copy(path, images / f"{stem}_{role}_mask_{number}.png")
     return folder
+
+
+def block(top: int, left: int, side: int = 6) -> np.ndarray:
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def write_pair(folder: Path, name: str, real: dict, fake: dict, change: int = 0) -> None:
+    """A picture and its translation, `change` levels brighter, with masks by their numbers."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    picture = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    for role, masks, pixels in (("real_A", real, picture), ("fake_B", fake, picture + change)):
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"images/{name}_{role}_img.png")
+        for number, mask in masks.items():
+            path = folder / f"images/{name}_{role}_mask_{number}.png"
+            Image.fromarray(mask).save(path)
 
 
 def scores(folder: Path) -> dict:

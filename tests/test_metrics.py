@@ -111,8 +111,9 @@ def test_masks_of_a_model_that_tells_no_instances_apart():
     )
     bare = pair_of(image, image, masks, None)
     scores, nothing = Masks().pictures([seg, bare])
-    assert scores["union_area_ratio"] == [0.5] and scores["union_iou"] == [0.5]
-    assert not {"mask_kept", "mask_iou", "mask_area_ratio"} & scores.keys() and nothing == {}
+    assert scores["union_area_ratio"] == scores["union_iou"] == 0.5
+    assert not {"mask_kept", "mask_iou", "mask_area_ratio", "all_full"} & scores.keys()
+    assert scores["union_full"] is False and nothing == {}
 
 
 # ---- detection
@@ -143,8 +144,9 @@ def test_detection_over_pictures():
     pairs = [
         pair_of(image, image, masks, masks),
         pair_of(image, image, masks, np.stack([masks[0], masks[1] & ~masks[1]])),
-        # without an instance: not counted
+        # without an instance, or with masks that do not pair up: not counted
         pair_of(image, image, masks[:0], None, translated_foreground=square(0, 0, 0)),
+        pair_of(image, image, masks, None, translated_foreground=masks[0]),
     ]
 
     def detector(there, category):
@@ -155,6 +157,7 @@ def test_detection_over_pictures():
     assert rows == [
         {"mmr": 100, "mods": pytest.approx(70), "mvis": 100},
         {"mmr": 50, "mods": 50, "mvis": 100},
+        {},
         {},
     ]
     pooled = detection.whole()

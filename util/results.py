@@ -144,7 +144,7 @@ class Results:
     def report(self, letter: str, done: int, count: int, available: int, masks: int | None) -> None:
         """A progress bar, or on no terminal one line per domain.
 
-        masks is how many the first `count` pictures have; None if the model translates none.
+        masks is how many its pictures have; None if the model translates none.
         """
         if self.bar is None:
             self.bar = tqdm(
@@ -164,8 +164,9 @@ class Results:
         touched = sum(map(bool, counts))
         text = f"translated {sum(counts)} of {masks} instances in {touched} of {available} pictures"
         if sum(counts) < masks:
-            chosen = " or not among --instances" if self.opt.instances is not None else ""
-            text += f"; the others are empty{chosen}, or beyond --ins_max {self.opt.ins_max}"
+            chosen = ", not among --instances" if self.opt.instances is not None else ""
+            asked = f", of pictures beyond --num_test {count}" if count < available else ""
+            text += f"; the others are empty{chosen}{asked} or beyond --ins_max {self.opt.ins_max}"
         if touched < count:
             text += (
                 f"; pictures without one to translate, which stay as they are: {count - touched}"
