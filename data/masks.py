@@ -10,7 +10,15 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from data.pictures import Header, decode, own_values, read_header, to_eight_bits, turn
+from data.pictures import (
+    Header,
+    decode,
+    is_deep,
+    own_values,
+    read_header,
+    to_eight_bits,
+    turn,
+)
 from util.errors import UserError
 
 ALPHA, VALUES = "alpha", "values"  # where an unusual mask has its instance
@@ -75,8 +83,10 @@ def understand(picture: Image.Image) -> Mask:
 
 
 def has_alpha(picture: Image.Image) -> bool:
-    deep = picture.mode.startswith(("I", "F"))  # Pillow shows no transparency of these
-    return not deep and (picture.mode[-1] in "Aa" or "transparency" in picture.info)
+    # Pillow shows no transparency of deep pictures.
+    return not is_deep(picture.mode) and (
+        picture.mode[-1] in "Aa" or "transparency" in picture.info
+    )
 
 
 def by_brightness(picture: Image.Image) -> Mask:

@@ -53,15 +53,15 @@ def read_photo(
     header = read_header(path)
     untold = size is None and header.orientation != 1
     size = size or (header.stored_size if exif == "stored" else header.size)
-    ways = {"shown": header.size, "stored": header.stored_size}
-    if header.orientation == 1:
-        del ways["stored"]
-    for fits in (lambda a, b: a == b, proportional) if rescale else (lambda a, b: a == b,):
-        found = [way for way, own in ways.items() if fits(size, own)]
-        if found:
-            break
-    else:
-        raise misfit(path, size, header.size, any(proportional(size, o) for o in ways.values()))
+    ways = {"shown": header.size}
+    if header.orientation != 1:
+        ways["stored"] = header.stored_size
+    found = [way for way, own in ways.items() if own == size]
+    resized = [way for way, own in ways.items() if proportional(size, own)]
+    if not found and rescale:
+        found = resized
+    if not found:
+        raise misfit(path, size, header.size, bool(resized))
     way = exif if exif in found else found[0]
     notes = (UNTOLD,) if (untold or len(found) > 1) and exif is None else ()
     if way == "shown":

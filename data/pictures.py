@@ -67,7 +67,10 @@ def list_pictures(folder: Path) -> dict[str, str]:
 
 
 def list_unique_pictures(folder: Path) -> dict[str, str]:
-    """The same. Raises UserError for two pictures of one name: which is meant cannot be known."""
+    """Pictures as `list_pictures` has them.
+
+    Raises UserError for two of one name without suffix: which one is meant cannot be known.
+    """
     found: dict[str, str] = {}
     for name in filter(is_picture, list_files(folder)):
         if (first := found.setdefault(stem_of(name), name)) != name:
@@ -95,8 +98,7 @@ class Header:
 
     @property
     def deep(self) -> bool:
-        """Whether its pixels are floats, or integers of more than 8 bits."""
-        return self.mode.startswith(("I", "F"))
+        return is_deep(self.mode)
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -114,6 +116,11 @@ def read_header(path: Path) -> Header:
         pages = getattr(picture, "n_frames", 1) if picture.format in PAGED else 1
         orientation = orientation if orientation in range(1, 9) else 1
         return Header(size, orientation, pages, picture.mode)
+
+
+def is_deep(mode: str) -> bool:
+    """Whether pixels of a Pillow mode are floats, or integers of more than 8 bits."""
+    return mode.startswith(("I", "F"))
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -171,7 +178,7 @@ def read_raw(path: Path) -> np.ndarray:
 
 
 def own_values(picture: Image.Image) -> np.ndarray:
-    """The same of a decoded picture."""
+    """A picture's numbers [H, W] before they become colours; see `read_raw`."""
     values = without_alpha(np.asarray(picture))
     return values if values.ndim == 2 else values.max(-1)
 
@@ -185,7 +192,7 @@ def without_alpha(pixels: np.ndarray) -> np.ndarray:
 
 def to_eight_bits(picture: Image.Image) -> Image.Image:
     """Grey pictures of more bits, or of floats, as 8 bits; Pillow itself would clip them at 255."""
-    if not picture.mode.startswith(("I", "F")):
+    if not is_deep(picture.mode):
         return picture
     values = np.nan_to_num(np.asarray(picture, dtype=np.float64), posinf=0, neginf=0)
     low, high = value_range(values, picture.mode.startswith("F"))

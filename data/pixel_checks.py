@@ -14,6 +14,7 @@ from data.pictures import (
     Header,
     UnreadableError,
     decode,
+    is_deep,
     own_values,
     read_header,
     read_image,
@@ -131,8 +132,8 @@ def check_meaning(path: Path, picture: Image.Image, mask: Mask) -> Iterator[Prob
         text = "has a transparent part, which is not the instance"
         yield Problem("alpha mask", path, f"{path} {text}")
     elif not empty and not full and len(levels := distinct(brightness(picture))) > 2:
-        deep = picture.mode.startswith(("I", "F"))
-        text = f"holds {listed(values if deep else levels)}, not two: it is cut at half of white"
+        shown = values if is_deep(picture.mode) else levels
+        text = f"holds {listed(shown)}, not two: it is cut at half of white"
         yield Problem("not binary", path, f"{path} {text}")
     if empty and not values.any():
         yield Problem("empty mask", path, f"{path} is empty: remove it")

@@ -52,6 +52,41 @@ def test_shapes_of_one_group_are_one_instance_whatever_they_are(tmp_path, capsys
     assert "4 read, 3 written; left out: 1 without an area" in capsys.readouterr().out
 
 
+def test_masks_that_differ_in_their_middle_alone_are_two(tmp_path, capsys):
+    """As large as arrays are that numpy shortens when it shows them."""
+    box = (10, 0, 50, 40)
+    ring, disk = rectangle(*box), rectangle(*box)
+    ring[15:25, 25:35] = False
+    shapes = [
+        shape("sheep", [[10, 0], [49, 39]], "mask", mask=png(mask[:, 10:50]))
+        for mask in (ring, disk, disk)
+    ]
+    call(generate_annotated_dataset, labelme(tmp_path / "in", shapes))
+    masks = read_set(Path(f"{tmp_path / 'in'}_out"), "trainA", "a")
+    assert np.array_equal(masks, [ring[:, 10:50], disk[:, 10:50]])
+    assert "4 read, 3 written; left out: 1 that stand twice" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("classes.txt", "wolf\n\nsheep\ngiraffe\n"),
+        ("data.yaml", "names: {'0': wolf, '2': sheep, '3': giraffe}\n"),
+    ],
+)
+def test_a_class_without_a_name_keeps_its_number(tmp_path, capsys, file, text):
+    root = tmp_path / "in"
+    photos(root / "images", "a.png", "b.png")
+    (root / "labels").mkdir()
+    (root / "labels/a.txt").write_text(yolo_line(2, A) + yolo_line(1, C))
+    (root / "labels/b.txt").write_text(yolo_line(3, B))
+    (root / file).write_text(text)
+    call(generate_annotated_dataset, words_for(root))
+    assert "3 read, 2 written; left out: 1 of a category that is not" in capsys.readouterr().out
+    masks = read_set(Path(f"{root}_out"), "trainA", "a")
+    assert np.array_equal(masks, [rectangle(*A)[:, 10:50]])
+
+
 def test_a_rotated_rectangle_is_its_four_corners(tmp_path):
     turned = [[30, 5], [45, 20], [30, 35], [15, 20]]
     call(

@@ -1,6 +1,5 @@
 """COCO's format: one JSON file a split, `images`, `annotations` and `categories`."""
 
-import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -13,7 +12,7 @@ from data.annotations.document import (
     Document,
     Instance,
     Request,
-    without_repeats,
+    load_json,
 )
 from data.annotations.regions import NoRegionError, region_of
 from data.annotations.splits import split_of
@@ -60,7 +59,6 @@ class CocoFile:
         document.categories = set(names.values())
         instances = self.instances(contents, names, document, request)
         document.pictures = self.pictures(contents, instances)
-        without_repeats(document)
         return document
 
     def names(self, contents: dict) -> dict[str, str]:
@@ -130,8 +128,6 @@ class CocoFile:
         label = f"annotation {entry.get('id', f'number {place}')}"
         try:
             region = region_of(entry.get("segmentation"))
-        except NoRegionError:
-            raise
         except ValueError as error:
             images = self.entries(contents, "images")
             names = [image["file_name"] for image in images if image["id"] == entry["image_id"]]
@@ -207,16 +203,6 @@ class CocoFile:
             f"{self.path} is not in COCO format ({reason}): mend it, or name the right file by "
             "--annotations"
         )
-
-
-def load_json(path: Path):
-    """The contents of a JSON file. Raises UserError if it is none."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file (see --annotations)") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no JSON ({error}): fetch it again") from None
 
 
 def likely_folders(path: Path, root: Path) -> list[Path]:

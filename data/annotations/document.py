@@ -1,7 +1,8 @@
 """What every format is read into: pictures, their instances, and what became of the rest."""
 
+import json
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,6 +94,16 @@ def refuse(path: Path, reason: str, form: str):
     )
 
 
+def load_json(path: Path):
+    """The contents of a JSON file. Raises UserError if it is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file (see --annotations)") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is no JSON ({error}): fetch it again") from None
+
+
 def unique_keys(document: Document) -> None:
     """Shorten the keys of pictures, paths, to their last part where no other has the same.
 
@@ -111,25 +122,17 @@ def unique_keys(document: Document) -> None:
             )
 
 
-def without_repeats(document: Document) -> None:
-    """Leave out instances that stand twice: the same region of one picture, category and id."""
+def keep_wanted(document: Document, wanted: Collection[str]) -> None:
+    """Leave out instances of other categories, and those that stand twice.
+
+    Twice is the same region of one picture, category and id.
+    """
     for picture in document.pictures:
         kept: dict[str, Instance] = {}
         for instance in picture.instances:
             key = repr((instance.identity, instance.category, instance.region))
-            if kept.setdefault(key, instance) is not instance:
+            if instance.category not in wanted:
+                document.leave_out(OTHER_CATEGORY)
+            elif kept.setdefault(key, instance) is not instance:
                 document.leave_out(TWICE, instance.category)
         picture.instances = list(kept.values())
-
-
-def wanted_or_counted(
-    document: Document, instances: Iterable[Instance], wanted: Collection[str]
-) -> list[Instance]:
-    """Those of wanted categories; the others are counted."""
-    kept = []
-    for instance in instances:
-        if instance.category in wanted:
-            kept.append(instance)
-        else:
-            document.leave_out(OTHER_CATEGORY)
-    return kept

@@ -7,24 +7,29 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.annotations.coco import load_json
 from data.annotations.document import (
     NO_AREA,
     AnnotatedPicture,
     Document,
     Instance,
     Request,
+    load_json,
     refuse,
     unique_keys,
-    wanted_or_counted,
-    without_repeats,
 )
-from data.annotations.regions import NoRegionError, Patch, Region, joined, polygons_of
+from data.annotations.regions import (
+    NoRegionError,
+    Patch,
+    Region,
+    circle,
+    joined,
+    polygons_of,
+    rectangle,
+)
 from data.annotations.splits import split_in
 
 TITLE = "LabelMe"
 LINES = ("point", "points", "line", "linestrip", "linestring", "polyline")
-SIDES = 64  # of the polygon that stands for a circle
 
 
 def read(request: Request) -> list[Document]:
@@ -44,7 +49,6 @@ def read(request: Request) -> list[Document]:
         document.pictures.append(picture_of(path, contents, document, request))
     for document in documents.values():
         unique_keys(document)
-        without_repeats(document)
     return list(documents.values())
 
 
@@ -75,7 +79,7 @@ def picture_of(
         own.with_suffix("").as_posix(),
         picture if own.parent == Path() else f"{own.parent.as_posix()}/{picture}",
         (height, width) if height and width else None,
-        wanted_or_counted(document, found, request.wanted),
+        found,
     )
 
 
@@ -99,14 +103,12 @@ def region_of(path: Path, shape: dict) -> Region:
         if kind == "mask":
             return patch_of(points, shape["mask"])
         if kind == "rectangle" and len(points) == 2:
-            points = corners(points)
+            points = rectangle(points)
         elif kind == "circle":
             if len(points) != 2:
                 raise ValueError("a circle has two points, its middle and one of its rim")
             points = circle(*points)
         return polygons_of(points.tolist())  # of kinds that other tools have added, too
-    except NoRegionError:
-        raise
     except (KeyError, TypeError, ValueError, OSError) as error:
         refuse(path, f"a shape of {shape['label']} cannot be read: {error}", TITLE)
 
@@ -124,23 +126,4 @@ def patch_of(points: np.ndarray, text: str) -> Patch:
     spans = (bottom - top, right - left)
     if any(abs(side - span) > 1 for side, span in zip(pixels.shape, spans, strict=True)):
         raise ValueError(f"its mask is {pixels.shape[0]}x{pixels.shape[1]} and its points are not")
-    return Patch(pixels, (top, left))
-
-
-def corners(points: np.ndarray) -> np.ndarray:
-    """The four corners of a rectangle that has two."""
-    (left, top), (right, bottom) = points.min(0), points.max(0)
-    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-
-
-def circle(middle: np.ndarray, rim: np.ndarray) -> np.ndarray:
-    """A polygon for the circle around a point through another."""
-    return ellipse(middle, *[float(np.hypot(*(rim - middle)))] * 2)
-
-
-def ellipse(middle: np.ndarray, across: float, down: float, angle: float = 0.0) -> np.ndarray:
-    """A polygon for an ellipse of these radii, turned by an angle in radians."""
-    t = np.linspace(0, 2 * np.pi, SIDES, endpoint=False)
-    x, y = across * np.cos(t), down * np.sin(t)
-    turned = (x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle))
-    return np.asarray(middle) + np.stack(turned, 1)
+    return Patch(pixels.tobytes(), pixels.shape, (top, left))

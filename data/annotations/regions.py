@@ -16,9 +16,10 @@ from pycocotools import mask as coco_mask
 from data.label_maps import read_map
 
 Size = tuple[int, int]
+SIDES = 64  # of the polygon that stands for a circle
 
 
-class NoRegionError(ValueError):
+class NoRegionError(Exception):
     """An annotation that says nothing of where its instance is; the text is the reason."""
 
 
@@ -54,19 +55,19 @@ class Runs:
 
 @dataclass(frozen=True)
 class Patch:
-    """A small mask, bool [h, w], at a place (top, left) of the picture."""
+    """A small mask at a place (top, left) of the picture: the bytes of bool [h, w], and (h, w)."""
 
-    pixels: np.ndarray
+    pixels: bytes
+    shape: Size
     place: tuple[int, int]
 
     def decode(self, size: Size, annotated: Size) -> np.ndarray:
         mask = np.zeros(annotated, bool)
-        (top, left), (height, width) = self.place, self.pixels.shape
+        pixels = np.frombuffer(self.pixels, bool).reshape(self.shape)
+        (top, left), (height, width) = self.place, self.shape
         first, last = np.clip([top, top + height], 0, annotated[0])
         start, stop = np.clip([left, left + width], 0, annotated[1])
-        mask[first:last, start:stop] = self.pixels[
-            first - top : last - top, start - left : stop - left
-        ]
+        mask[first:last, start:stop] = pixels[first - top : last - top, start - left : stop - left]
         return resized(mask, size)
 
 
@@ -102,6 +103,28 @@ def resized(mask: np.ndarray, size: Size) -> np.ndarray:
     if mask.shape == size:
         return mask
     return np.asarray(Image.fromarray(mask).resize(size[::-1], Image.NEAREST))
+
+
+# ---- shapes as the points of a polygon, [N, 2]
+
+
+def rectangle(points: np.ndarray) -> np.ndarray:
+    """The four corners of a rectangle that has two."""
+    (left, top), (right, bottom) = points.min(0), points.max(0)
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+
+
+def circle(middle: np.ndarray, rim: np.ndarray) -> np.ndarray:
+    """A polygon for the circle around a point through another."""
+    return ellipse(middle, *[float(np.hypot(*(rim - middle)))] * 2)
+
+
+def ellipse(middle: np.ndarray, across: float, down: float, angle: float = 0.0) -> np.ndarray:
+    """A polygon for an ellipse of these radii, turned by an angle in radians."""
+    t = np.linspace(0, 2 * np.pi, SIDES, endpoint=False)
+    x, y = across * np.cos(t), down * np.sin(t)
+    turned = (x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle))
+    return np.asarray(middle) + np.stack(turned, 1)
 
 
 # ---- what COCO files, and those of tools like it, have under "segmentation"

@@ -14,7 +14,7 @@ from data.annotations.document import (
     Document,
     Instance,
     Request,
-    wanted_or_counted,
+    keep_wanted,
 )
 from data.annotations.finder import PictureFinder
 from data.annotations.splits import SPLITS
@@ -35,8 +35,8 @@ class AnnotatedFolder(Source):
         self.root = Path(args.data_root)
         if not self.root.is_dir():
             raise UserError(
-                f"--data_root {self.root}: there is no such folder; "
-                "fetch the pictures with datasets/download_coco.sh"
+                f"--data_root {self.root}: there is no such folder; name that of the annotations "
+                "(those of COCO are fetched by datasets/download_coco.sh)"
             )
         if args.images and not Path(args.images).is_dir():
             raise UserError(f"--images {args.images}: there is no such folder")
@@ -71,8 +71,7 @@ class AnnotatedFolder(Source):
 
     def tasks_of(self, document: Document, domains: dict[str, str]) -> list[Task]:
         """One task per picture and domain whose categories are annotated in it."""
-        for picture in document.pictures:
-            picture.instances = wanted_or_counted(document, picture.instances, domains.keys())
+        keep_wanted(document, domains.keys())
         used = [picture for picture in document.pictures if picture.instances]
         files = find_pictures(used, self.finder(document, used), document)
         tasks = []

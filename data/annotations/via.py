@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations.coco import load_json
 from data.annotations.document import (
     NO_AREA,
     NO_CATEGORY,
@@ -12,13 +11,11 @@ from data.annotations.document import (
     Document,
     Instance,
     Request,
+    load_json,
     refuse,
     unique_keys,
-    wanted_or_counted,
-    without_repeats,
 )
-from data.annotations.labelme import ellipse
-from data.annotations.regions import NoRegionError, Polygons, polygons_of
+from data.annotations.regions import NoRegionError, Polygons, ellipse, polygons_of
 from data.annotations.splits import split_of
 from util.errors import UserError
 
@@ -61,12 +58,9 @@ def document_of(split: str, path: Path, request: Request) -> Document:
     for picture in pictures:
         name = str(picture["filename"])
         found = list(instances_of(path, name, picture["regions"], document, request))
-        kept = wanted_or_counted(document, found, request.wanted)
-        document.pictures.append(
-            AnnotatedPicture(name.rpartition(".")[0] or name, name, None, kept)
-        )
+        key = name.rpartition(".")[0] or name
+        document.pictures.append(AnnotatedPicture(key, name, None, found))
     unique_keys(document)
-    without_repeats(document)
     return document
 
 

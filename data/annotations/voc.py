@@ -11,7 +11,6 @@ from data.annotations.document import (
     Instance,
     Request,
     unique_keys,
-    wanted_or_counted,
 )
 from data.annotations.regions import MapValue
 from data.label_maps import read_map
@@ -26,7 +25,7 @@ CLASSES = (
     "motorbike person pottedplant sheep sofa train tvmonitor"
 ).split()
 OBJECTS, KINDS, PICTURES = "SegmentationObject", "SegmentationClass", "JPEGImages"
-LISTS = {"train": "train", "val": "val", "test": "test"}  # of ImageSets/Segmentation -> phase
+LISTS = ("train", "val", "test")  # of ImageSets/Segmentation, each a phase
 
 
 def read(request: Request) -> list[Document]:
@@ -39,8 +38,8 @@ def read(request: Request) -> list[Document]:
     classes = Classes(root / "labelmap.txt")
     lists = {
         phase: listed(path, maps)
-        for name, phase in LISTS.items()
-        for path in [root / "ImageSets/Segmentation" / f"{name}.txt"]
+        for phase in LISTS
+        for path in [root / "ImageSets/Segmentation" / f"{phase}.txt"]
         if path.is_file()
     }
     if lists and (rest := maps.keys() - set().union(*lists.values())):
@@ -83,8 +82,7 @@ def document_of(
                 found.append(Instance(f"object {names[code]}", category, MapValue(path, code)))
             else:
                 document.leave_out(NO_CATEGORY)
-        kept = wanted_or_counted(document, found, request.wanted)
-        document.pictures.append(AnnotatedPicture(stem, f"{stem}.*", codes.shape, kept))
+        document.pictures.append(AnnotatedPicture(stem, f"{stem}.*", codes.shape, found))
     unique_keys(document)
     return document
 

@@ -10,8 +10,6 @@ from data.annotations.document import (
     Instance,
     Request,
     unique_keys,
-    wanted_or_counted,
-    without_repeats,
 )
 from data.annotations.regions import NoRegionError, Polygons
 from data.annotations.splits import split_in
@@ -40,16 +38,14 @@ def label_files(root: Path) -> list[Path]:
 
 
 def document_of(split: str, paths: list[Path], names: list[str], request: Request) -> Document:
-    document = Document(request.root, split, {*names}, folders=[request.root])
+    document = Document(request.root, split, {*names} - {""}, folders=[request.root])
     for path in paths:
         found = list(instances_of(path, names, document))
         below = path.relative_to(request.root) if path.is_relative_to(request.root) else path
         parts = ["images" if part == "labels" else part for part in below.parts]
         key = Path(*parts).with_suffix("").as_posix()
-        kept = wanted_or_counted(document, found, request.wanted)
-        document.pictures.append(AnnotatedPicture(key, f"{key}.*", None, kept))
+        document.pictures.append(AnnotatedPicture(key, f"{key}.*", None, found))
     unique_keys(document)
-    without_repeats(document)
     return document
 
 
@@ -101,7 +97,7 @@ def class_names(root: Path) -> list[str]:
     if path is None:
         raise UserError(f"--data_root {root}: no {', '.join(NAMES[::2])} with the classes' names")
     if path.suffix in (".txt", ".names"):
-        return [line.strip() for line in read_lines(path) if line.strip()]
+        return [line.strip() for line in read_lines(path)]  # an empty one has a number, too
     contents = load_yaml(path)
     names = contents.get("names") if isinstance(contents, dict) else None
     if not names:
@@ -113,7 +109,8 @@ def class_names(root: Path) -> list[str]:
     if isinstance(names, list):
         return [str(name) for name in names]
     try:
-        return [str(names.get(i, "")) for i in range(max(map(int, names)) + 1)]
+        numbered = {int(number): str(name) for number, name in names.items()}
+        return [numbered.get(i, "") for i in range(max(numbered) + 1)]
     except (AttributeError, TypeError, ValueError):
         raise UserError(f"{path}: its 'names' are neither a list nor numbered names") from None
 
