@@ -37,7 +37,12 @@ def test(opt) -> Path:
         print(f"dry run: {opt.label} fits, {counts} to translate, nothing written")
         return folder
 
-    about = {"model": opt.model, "epoch": opt.label, "data": opt.dataroot, "date": now()}
+    about = {
+        "model": opt.model,
+        "epoch": f"{opt.label}{', averaged' * translate.model.averaged}",
+        "data": opt.dataroot,
+        "date": now(),
+    }
     about |= {
         "command": typed_command(),
         "options": {name: vars(opt)[name] for name in opt.typed if name in vars(opt)},

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from metrics.pairs import Pair
 
-LESS = ("background_l1", "lpips", "all_empty", "all_full", "union_full", "fid", "kid")  # is better
+LESS = (  # is better
+    *("background_l1", "seam_l1", "lpips", "all_empty", "all_full", "union_full", "fid", "kid"),
+)
 Value = float | bool | None | list  # of a picture; a list has one per instance
 
 

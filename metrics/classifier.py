@@ -76,7 +76,7 @@ def layers_of(kind: str, weights: str) -> tuple[list[nn.Module], int]:
     if kind == "small":
         layers = list(small_network())
         if weights != "none":
-            load_weights(nn.Sequential(*layers), Path(weights), "--weights")
+            load_weights(nn.Sequential(*layers), Path(weights), "--classifier_weights")
     elif kind == "vgg16":
         network = vgg16()
         load_pretrained(network, kind, weights, "classifier.6.")
@@ -97,7 +97,7 @@ def load_pretrained(network: nn.Module, kind: str, weights: str, head: str) -> N
     """Fill a network but for its last layer, whose number of classes is ours."""
     if weights != "none":
         source = KINDS[kind].weights if weights == "imagenet" else Path(weights)
-        load_weights(network, source, "--weights", (head,))
+        load_weights(network, source, "--classifier_weights", (head,))
 
 
 class Classifier:

@@ -20,6 +20,7 @@ SHAPE_IOU = 0.75  # an instance succeeds if its shape is the target's to this Io
 STRICT_IOU = 0.85  # reported beside it
 PLACE_IOU = 0.3  # and, of a mask, if its bounding box is where the source's was
 PIXEL_CHANGE = 48  # of 255: a pixel shows an object if some channel differs by more
+SEAM = 4  # pixels around objects in which a seam may be seen
 TARGETS = {"A": "triangle", "B": "disk"}  # by the source's domain
 
 
@@ -60,9 +61,14 @@ def shape_success(source: np.ndarray, translated: np.ndarray, shape: str) -> tup
     return iou(translated, ideal_shape(translated, shape)), box_iou(translated, source)
 
 
+def levels_apart(image: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """The difference of a picture from its clean background, in levels of 255: [H, W, 3]."""
+    return np.abs(image.astype(int) - background)
+
+
 def shown(image: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Where a picture differs from its clean background as an object does, bool [H, W]."""
-    return np.abs(image.astype(int) - background).max(-1) > PIXEL_CHANGE
+    return levels_apart(image, background).max(-1) > PIXEL_CHANGE
 
 
 def window_of(mask: np.ndarray) -> tuple[slice, slice]:
@@ -106,6 +112,9 @@ def score_picture(pair: Pair, background: np.ndarray, shape: str) -> dict[str, V
     image_shape_success_85  the same to an IoU of 0.85
     mask_shape_success      whether the translated mask is right in shape and place, each instance
     image_mask_iou          what the picture shows against the union of the translated masks
+    seam_l1                 how far the picture is from its clean background where there should be
+                            background: outside the translated masks, up to SEAM pixels around them
+                            and in and around those of the source; in levels of 255
     """
     scores: dict[str, Value] = {}
     if len(pair.masks):
@@ -122,6 +131,10 @@ def score_picture(pair: Pair, background: np.ndarray, shape: str) -> dict[str, V
     if pair.translated_foreground is not None and pair.foreground.any():
         where = shown(pair.translated, background)
         scores["image_mask_iou"] = iou(where, pair.translated_foreground)
+        both = pair.foreground | pair.translated_foreground
+        seam = (distance_transform_edt(~both) <= SEAM) & ~pair.translated_foreground
+        if seam.any():
+            scores["seam_l1"] = float(levels_apart(pair.translated, background)[seam].mean())
     return scores
 
 

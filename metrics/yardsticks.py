@@ -195,7 +195,7 @@ class Yardsticks:
 
     def classifier(self) -> Classifier:
         opt = self.opt
-        return Classifier(opt.classifier, opt.weights, self.device, opt.seed)
+        return Classifier(opt.classifier, opt.classifier_weights, self.device, opt.seed)
 
     def train(self, preparation: Preparation, masked: bool) -> TrainedClassifier:
         opt = self.opt

@@ -11,6 +11,7 @@ from torch.amp import GradScaler
 from torch.optim import Adam, Optimizer
 
 from data.scene import Scene
+from models.averages import Averages
 from models.execution import Execution, TotalLoss, across_processes, keeping_gradients
 from models.guard import Guard, Moment
 from models.persistence import Persistent
@@ -58,6 +59,8 @@ class BaseModel(Persistent, ABC):
         self.losses: dict[str, Tensor] = {}
         self.fake: dict[str, Scene] = {}
         self.stages: dict[str, list[Stage]] = {}
+        self.averages: Averages | None = None
+        self.averaged = False  # whether a test's weights are averages
         self.guard = Guard(device)
         self.objective = torch.zeros(2, device=device)  # sum and count of the generators' loss
 
@@ -137,6 +140,12 @@ class BaseModel(Persistent, ABC):
         self.schedules[kind] = build_schedule(self.optimizers[kind], self.opt)
         self.scalers[kind] = GradScaler(self.device.type, enabled=self.opt.precision == "fp16")
 
+    def average(self, *names: str) -> None:
+        """Keep averages of these networks, if `--ema` asks for them."""
+        if self.is_train and self.opt.ema:
+            chosen = {name: self.networks[name] for name in names}
+            self.averages = Averages(chosen, self.opt.ema)
+
     # ---- what a step uses
 
     def minimize(
@@ -211,6 +220,9 @@ class BaseModel(Persistent, ABC):
         self.guard.begin_step(number)
         self.set_input(scenes)
         self.optimize_parameters()
+        if self.averages:
+            pictures = len(next(iter(scenes.values()))) * world_size()
+            self.averages.update(number + pictures, pictures)
         return self.guard.end_step()
 
     def recover(self) -> Moment | None:

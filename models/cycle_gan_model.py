@@ -28,8 +28,9 @@ class CycleGANModel(UnpairedModel):
         for flag in ("netG", "netD"):
             if getattr(opt, flag) == "set":
                 yield f"--{flag} set: --model {opt.model} has no set of masks: leave it out"
-        if opt.model == "cycle_gan" and getattr(opt, "composite", None) is not None:
-            yield "--composite: --model cycle_gan sees no masks: leave it out"
+        for flag in ("composite", "paste"):
+            if opt.model == "cycle_gan" and getattr(opt, flag, None) is not None:
+                yield f"--{flag}: --model cycle_gan sees no masks: leave it out"
 
     def prepare(self, scene: Scene) -> Scene:
         return scene.slots(0, 0)

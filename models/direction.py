@@ -1,6 +1,6 @@
 """A direction of translation: A to B and B to A are two values of one type. Its calls on scenes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from data.scene import Scene
 from models.sequential import Group, Stage, Translation, translate_in_groups
 from util.image_pool import ImagePool
+
+Pasted = Callable[[Scene, Scene], Scene]  # a canvas and what a generator made of it
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,10 @@ def exchange(pool: ImagePool, fake: Scene) -> list[Scene]:
 
 
 def translate_both(
-    directions: Mapping[str, Direction], sources: Mapping[str, Scene], with_identities: bool = True
+    directions: Mapping[str, Direction],
+    pasted: Pasted,
+    sources: Mapping[str, Scene],
+    with_identities: bool = True,
 ) -> dict[str, Translation]:
     """Both directions of one group, for training.
 
@@ -77,24 +82,24 @@ def translate_both(
         fakes[direction.source], identities[direction.target] = generate(
             direction.generator, sources.get(direction.source), foreign
         )
-    return {
-        domain: Translation(
-            source,
-            fakes[domain],
-            generate(directions[domain].back_generator, fakes[domain])[0],
-            identities[domain],
-        )
-        for domain, source in sources.items()
-    }
+    translations = {}
+    for domain, source in sources.items():
+        fake = pasted(source, fakes[domain])
+        (back,) = generate(directions[domain].back_generator, fake)
+        translations[domain] = Translation(source, fake, pasted(fake, back), identities[domain])
+    return translations
 
 
 def translate_alone(
-    generator: nn.Module, domain: str, scene: Scene, groups: Sequence[Group]
+    generator: nn.Module, pasted: Pasted, domain: str, scene: Scene, groups: Sequence[Group]
 ) -> list[Stage]:
     """Sequential inference (Eq. 8) of a domain: the scene itself, and after each group."""
-    steps = translate_in_groups(
-        lambda sources: {d: Translation(s, *generate(generator, s)) for d, s in sources.items()},
-        {domain: scene},
-        groups,
-    )
+
+    def translate(sources: Mapping[str, Scene]) -> dict[str, Translation]:
+        return {
+            domain: Translation(source, pasted(source, *generate(generator, source)))
+            for domain, source in sources.items()
+        }
+
+    steps = translate_in_groups(translate, {domain: scene}, groups)
     return [(Group(0, 0, {}), scene), *((step.group, step.canvases[domain]) for step in steps)]

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from torch import Tensor
 
+from models.averages import SUFFIX
 from models.guard import Moment
 from models.networks.official import from_official, to_official
 from models.replay import write_dump
 from models.schedules import follow_options
 from util.checkpoint import Checkpoints
+from util.errors import UserError
 from util.progress import Progress
 
 # What may be another at each start of a run, or says only where it is and how it is watched.
@@ -31,8 +33,9 @@ class Persistent:
         """
         label = self.opt.label
         if not self.is_train:
-            self.load_networks(checkpoints, label)
-            return f"weights: {label}"
+            self.averaged = self.takes_averages(checkpoints, label)
+            self.load_networks(checkpoints, label, SUFFIX if self.averaged else "")
+            return f"weights: {label}{', averaged' * self.averaged}"
         if not self.opt.continue_train:
             return "starting anew"
         if label == "latest" and checkpoints.has_state():
@@ -40,21 +43,37 @@ class Persistent:
             return f"continuing at epoch {progress.epoch}, {progress.images} pictures into it"
         return self.load_networks(checkpoints, label) + f", at epoch {progress.epoch}"
 
-    def save_networks(self, checkpoints: Checkpoints, label: str) -> None:
-        """Write the official .pth files `LABEL_net_NAME.pth`."""
-        checkpoints.save_weights(self.network_states(), label)
+    def takes_averages(self, checkpoints: Checkpoints, label: str) -> bool:
+        """Whether a test takes averaged weights: as `--weights` says, or if there are any."""
+        there = all(checkpoints.has_weights(label, name + SUFFIX) for name in self.networks)
+        if self.opt.weights == "ema" and not there:
+            raise UserError(
+                f"--weights ema: {checkpoints.folder} has no averaged weights `{label}`; they are "
+                "made by train.py --ema PICTURES"
+            )
+        return there and self.opt.weights != "raw"
 
-    def load_networks(self, checkpoints: Checkpoints, label: str) -> str:
-        """Load the weights `label`; discriminators may be missing. Returns a line to print."""
+    def load_networks(self, checkpoints: Checkpoints, label: str, suffix: str = "") -> str:
+        """Load the weights `label`; discriminators may be missing. Returns a line to print.
+
+        suffix is that of the files' names.
+        """
         fresh = [
             name
             for name in self.networks
             if name.startswith("D") and not checkpoints.has_weights(label, name)
         ]
-        states = {n: checkpoints.weights(label, n) for n in self.networks if n not in fresh}
+        states = {
+            name: checkpoints.weights(label, name + suffix)
+            for name in self.networks
+            if name not in fresh
+        }
         for name, state in states.items():
-            checkpoints.explain_mismatch(checkpoints.weights_path(label, name), self, {name: state})
+            path = checkpoints.weights_path(label, name + suffix)
+            checkpoints.explain_mismatch(path, self, {name: state})
         self.load_network_states(states)
+        if self.averages:
+            self.averages.restart()
         new = f"fresh optimisers and fresh {', '.join(fresh)}" if fresh else "fresh optimisers"
         return f"starting from the weights `{label}` with {new}"
 
@@ -70,6 +89,20 @@ class Persistent:
     def network_states(self) -> dict[str, dict[str, Tensor]]:
         """All weights with the official keys, on the CPU."""
         return {name: to_official(network) for name, network in self.networks.items()}
+
+    def average_states(self) -> dict[str, dict[str, Tensor]]:
+        """The averaged weights, likewise; none without `--ema`."""
+        averaged = self.averages.networks if self.averages else {}
+        return {name: to_official(network) for name, network in averaged.items()}
+
+    def load_average_states(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Go on with averages; where there are none yet they begin with the networks."""
+        if not self.averages:
+            return
+        self.averages.restart()
+        for name, state in states.items():
+            network = self.averages.networks[name]
+            network.load_state_dict(from_official(dict(state), network))
 
     def load_network_states(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Load weights with official keys into the networks of these names."""
@@ -101,6 +134,7 @@ class Persistent:
         """Everything a step depends on, but for `own_state` and the position in the data."""
         return {
             "networks": self.network_states(),
+            "averages": self.average_states(),
             **{
                 kind: {n: part.state_dict() for n, part in group.items()}
                 for kind, group in self.stateful().items()
@@ -109,6 +143,7 @@ class Persistent:
 
     def load_state_dict(self, state: Mapping) -> None:
         self.load_network_states(state["networks"])
+        self.load_average_states(state.get("averages", {}))  # none in states before --ema
         for kind, group in self.stateful().items():
             for name, part in group.items():
                 if saved := state[kind][name]:  # empty: a scaler that was not in use

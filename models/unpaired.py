@@ -10,12 +10,13 @@ from torch import Tensor
 from data.scene import Scene
 from models.base_model import BaseModel
 from models.building import discriminator_keywords, generator_keywords
-from models.composite import composite
+from models.diffaug import augmented
 from models.direction import Direction, exchange, judge, translate_alone, translate_both
 from models.guard import Moment
 from models.losses import adversarial_loss, mean_by_name, set_l1_loss
 from models.mask_facts import MaskFacts
 from models.networks import build_discriminator, build_generator
+from models.pasting import add_pasting_arguments, composite, paste, paste_exactly
 from models.sequential import (
     Group,
     Part,
@@ -46,16 +47,8 @@ class UnpairedModel(BaseModel):
 
     @staticmethod
     def modify_commandline_options(parser, is_train: bool):
+        add_pasting_arguments(parser, is_train)
         if not is_train:
-            parser.group("results").add_argument(
-                "--composite",
-                type=int,
-                nargs="?",
-                const=4,
-                metavar="PIXELS",
-                help="paste the translated instances on the source's background, feathered over "
-                "this many pixels (4 if none are given)",
-            )
             return parser
         group = parser.group("losses")
         for domain in "AB":
@@ -97,6 +90,7 @@ class UnpairedModel(BaseModel):
             }
             self.add_optimizer("G", opt.lr)
             self.add_optimizer("D", opt.lr_D, apart=True)
+            self.average("G_A", "G_B")
         self.directions = {
             source: self._direction(source, target, target if opt.swap_networks else source)
             for source, target in ("AB", "BA")
@@ -144,6 +138,13 @@ class UnpairedModel(BaseModel):
             terms[f"idt_{back}"] = weight * self.opt.lambda_idt * loss
         return terms
 
+    def pasted(self, canvas: Scene, fake: Scene, exactly: bool = False) -> Scene:
+        """The fake, with `--paste` pasted on its canvas."""
+        if self.opt.paste is None:
+            return fake
+        way = paste_exactly if exactly else paste
+        return way(canvas, fake, self.opt.paste, self.opt.paste_edge)
+
     def set_input(self, scenes: Mapping[str, Scene]) -> None:
         """Take a batch: one scene per domain to be translated, still on the CPU."""
         scenes = {domain: self.prepare(scene) for domain, scene in scenes.items()}
@@ -177,7 +178,7 @@ class UnpairedModel(BaseModel):
         """One update by group `index` of each part, which starts from its canvas."""
         steps: list[Step] = []
         translate = partial(
-            translate_both, self.directions, with_identities=self.opt.lambda_idt > 0
+            translate_both, self.directions, self.pasted, with_identities=self.opt.lambda_idt > 0
         )
 
         def losses() -> Iterator[dict[str, Tensor]]:
@@ -220,7 +221,7 @@ class UnpairedModel(BaseModel):
     def direction_losses(self, direction: Direction, step: Step) -> dict[str, Tensor]:
         """The adversarial and content losses of one direction, for each of its active samples."""
         sample = step.samples[direction.source]
-        scores = judge(direction.discriminator, sample, settled=step.group.start)
+        scores = self.judged(direction, sample, settled=step.group.start)
         content = self.content_losses(
             direction, step.translations[direction.source], step.group.slots
         )
@@ -246,10 +247,14 @@ class UnpairedModel(BaseModel):
         fake = step.samples[direction.source].detach()
         judged += [(past, False) for past in exchange(direction.pool, fake)]
         losses = [
-            adversarial_loss(judge(direction.discriminator, scene), real, self.opt.gan_mode).sum()
+            adversarial_loss(self.judged(direction, scene), real, self.opt.gan_mode).sum()
             for scene, real in judged
         ]
         return 0.5 * sum(losses)
+
+    def judged(self, direction: Direction, scene: Scene, settled: int = 0) -> Tensor:
+        """The discriminator's scores of what it sees of a scene; see `judge`."""
+        return judge(direction.discriminator, augmented(scene, self.opt.diffaug), settled)
 
     def get_current_facts(self) -> dict:
         facts = self.mask_facts.read(self.device)
@@ -263,9 +268,10 @@ class UnpairedModel(BaseModel):
         for domain, scene in self.real.items():
             direction = self.directions[domain]
             groups = unfinished(self.cut({domain: self.present[domain]}))
-            stages = translate_alone(direction.generator, domain, scene, groups)
+            pasted = partial(self.pasted, exactly=True)
+            stages = translate_alone(direction.generator, pasted, domain, scene, groups)
             fake = stages[-1][1]
-            back = translate_alone(direction.back_generator, domain, fake, groups)
+            back = translate_alone(direction.back_generator, pasted, domain, fake, groups)
             self.stages[direction.target] = stages
             self.reconstruction[domain] = back[-1][1]
             if not self.is_train and self.opt.composite is not None:

@@ -20,6 +20,7 @@ from util.files import write_text
 
 MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 OPTIONS_FILE = "options.json"
+PASTE_MOST = 100  # pixels: more would be no pasting
 
 
 class BaseOptions:
@@ -173,6 +174,8 @@ class BaseOptions:
             value, least = getattr(opt, flag, None), int(flag in at_least_one)
             if value is not None and value < least:
                 yield f"--{flag} {value}: at least {least}"
+        if not 0 <= (getattr(opt, "paste", None) or 0) <= PASTE_MOST:
+            yield f"--paste {opt.paste}: from 0 to {PASTE_MOST} pixels"
         if opt.seed >= 2**63:
             yield f"--seed {opt.seed}: less than 2^63"
         if opt.init_gain <= 0:

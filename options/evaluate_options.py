@@ -68,7 +68,7 @@ def build_parser() -> OneLineParser:
         help="its last layers are fine-tuned on the real training pictures; small: a minute",
     )
     group.add_argument(
-        "--weights",
+        "--classifier_weights",
         help="what it starts from: a file, imagenet (fetched by torchvision; default of vgg16 and "
         "resnet18) or none (default of small)",
     )
@@ -112,10 +112,11 @@ def check(opt: argparse.Namespace) -> None:
         if name not in ("auto", *METRICS):
             raise UserError(f"--metrics {name}: there is none. {did_you_mean(name, METRICS)}")
     small = opt.classifier == "small"
-    opt.weights = opt.weights or ("none" if small else "imagenet")
-    if small and opt.weights == "imagenet":
-        raise UserError("--weights imagenet: the classifier small has none; leave it out")
-    for flag, words in (("weights", ("imagenet", "none")), ("detector_weights", ("coco",))):
+    opt.classifier_weights = opt.classifier_weights or ("none" if small else "imagenet")
+    if small and opt.classifier_weights == "imagenet":
+        raise UserError("--classifier_weights imagenet: small has none; leave it out")
+    files = {"classifier_weights": ("imagenet", "none"), "detector_weights": ("coco",)}
+    for flag, words in files.items():
         value = getattr(opt, flag)
         if value not in words and not Path(value).is_file():
             raise UserError(f"--{flag} {value}: no file and not {' or '.join(words)}")

@@ -11,6 +11,7 @@ from util.errors import UserError
 INHERITED = (
     *("model", "dataset_mode", "netG", "netD", "ngf", "ndf", "n_blocks", "n_layers_D", "norm"),
     *("dropout", "input_nc", "output_nc", "ins_per", "ins_max", "set_order", "no_mask", "exif"),
+    *("paste", "paste_edge"),
     *(
         "no_spectral_norm",
         "double_params",
@@ -20,6 +21,7 @@ INHERITED = (
         "swap_networks",
     ),
 )
+WEIGHTS = ("raw", "ema")
 
 
 class TestOptions(BaseOptions):
@@ -44,6 +46,7 @@ class TestOptions(BaseOptions):
             "--num_test", "--how_many", type=int, help="pictures per domain (default: all)"
         )
         group.add_argument("--eval", action="store_true", help="networks in evaluation mode")
+        add_weights_argument(group)
         group = parser.group("results")
         group.add_argument("--results_dir", default="./results/", help="where results are written")
         group.add_argument(
@@ -90,6 +93,15 @@ class TestOptions(BaseOptions):
             yield f"--composite {opt.composite}: at least 0 pixels"
         if opt.aspect_ratio <= 0:
             yield f"--aspect_ratio {opt.aspect_ratio}: must be positive"
+
+
+def add_weights_argument(group) -> None:
+    """Which of a run's weights to translate with; for `export.py` as well."""
+    group.add_argument(
+        "--weights",
+        choices=WEIGHTS,
+        help="of the last step, or averaged by train.py --ema (default: ema, if there are any)",
+    )
 
 
 def existing_phase(opt: argparse.Namespace) -> str:

@@ -3,12 +3,14 @@
 import argparse
 from pathlib import Path
 
+from models.diffaug import KINDS
 from models.losses import GAN_MODES
 from models.schedules import POLICIES
 from options.base_options import BaseOptions, run_folder
 from options.logger_options import add_logger_arguments, complete_loggers, logger_problems
 from util.checkpoint import Checkpoints
 from util.distributed import world_size
+from util.errors import did_you_mean
 
 NOT_NEGATIVE = (
     *("data_patience", "lr", "lr_D"),
@@ -137,6 +139,21 @@ class TrainOptions(BaseOptions):
             "batch out (default stop)",
         )
         group.add_argument(
+            "--ema",
+            type=float,
+            metavar="PICTURES",
+            help="keep averaged generators beside the others: a step this many pictures ago weighs "
+            "half; test.py and the validation take them (default: none)",
+        )
+        group.add_argument(
+            "--diffaug",
+            type=lambda text: text.split(","),
+            default=[],
+            metavar="KIND,…",
+            help=f"augment what discriminators see, real and fake: {', '.join(KINDS)}; for few "
+            "pictures (default: none)",
+        )
+        group.add_argument(
             "--pool_size", type=int, default=50, help="past fakes kept for D, per direction"
         )
 
@@ -213,6 +230,10 @@ class TrainOptions(BaseOptions):
         for flag in NOT_NEGATIVE:
             if getattr(opt, flag, 0) < 0:
                 yield f"--{flag} {getattr(opt, flag)}: must not be negative"
+        if unknown := [kind for kind in opt.diffaug if kind not in KINDS]:
+            yield f"--diffaug {unknown[0]}: there is none. {did_you_mean(unknown[0], KINDS)}"
+        if opt.ema is not None and not opt.ema > 0:
+            yield f"--ema {opt.ema}: more than 0 pictures"
         if not 0 <= opt.beta1 < 1:
             yield f"--beta1 {opt.beta1}: at least 0 and less than 1"
         if opt.accumulate > opt.batch_size >= 1:

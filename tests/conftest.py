@@ -74,6 +74,8 @@ def double_model(words: str = "", seed: int = 0):
         network.double()
         if name.startswith("D"):
             network.eval()
+    for network in model.averages.networks.values() if model.averages else ():
+        network.double()
     return model
 
 

@@ -17,7 +17,10 @@ from util.files import write_atomic
 from util.progress import Progress
 from util.state_file import load_file
 
-EVERYTHING = "--dropout --pool_size 2 --set_order random --load_size 36 --batch_size 2"
+EVERYTHING = (
+    "--dropout --pool_size 2 --set_order random --load_size 36 --batch_size 2 --paste 1 --ema 4 "
+    "--diffaug color,translation,cutout"
+)
 
 
 def state(name: str) -> dict:

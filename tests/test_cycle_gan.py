@@ -29,7 +29,8 @@ def step(model, scenes) -> tuple[dict, dict]:
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_batch_gives_the_mean_of_its_samples(name):
-    model = double_model(f"{FIXED} --model {name}")
+    paste = "--paste 1" if name == "cycle_gan_seg" else ""
+    model = double_model(f"{FIXED} --model {name} {paste}")
     scenes = {"A": random_scene([1, 3], seed=1), "B": random_scene([2, 1], seed=2)}
     losses, grads = step(model, scenes)
     singles = [step(model, {d: s.select([i]) for d, s in scenes.items()}) for i in range(2)]
@@ -234,7 +235,7 @@ def test_generator_of_pix2pix_code_computes_the_same():
 
 
 def test_composite_keeps_the_background_and_the_instances():
-    from models.composite import composite
+    from models.pasting import composite
 
     source, fake = random_scene([1], 48, seed=1), random_scene([1], 48, seed=2)
     masks = -torch.ones(1, 1, 48, 48, dtype=torch.float64)

@@ -100,7 +100,7 @@ def twelve(shapes, tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     "words,tolerance",
     [
-        ("--ins_max 2 --pool_size 0", 1e-9),
+        ("--ins_max 2 --pool_size 0 --paste 1 --ema 8", 1e-9),
         ("--model cycle_gan_seg --pool_size 0", 1e-9),
         # Twice the steps: Adam blows up the rounding of biases that a normalisation cancels.
         ("--ins_max 3 --pool_size 0 --accumulate 2", 1e-8),

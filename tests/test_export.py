@@ -8,6 +8,7 @@ import torch
 
 import train
 from conftest import one_line_error
+from models.pasting import grown
 from scripts import export
 
 TOLERANCE = 1e-4
@@ -107,3 +108,30 @@ def test_what_is_missing_is_named(run, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         export.main(["--name", "r", "--format", "onnx"])
     one_line_error(capsys, "requirements-export.txt")
+
+
+@pytest.mark.parametrize("edge", ["soft", "hard"])
+def test_pasting_is_in_the_graph(run, edge):
+    """Alike at sizes that were not traced, and the picture far from all masks is the source's."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    words = f"--init_gain 0.02 --paste 2 --paste_edge {edge}"
+    run(train.main, f"--name r --niter 1 --niter_decay 0 --no_html {words}")
+    export.main(["--name", "r", "--masks", "2"])
+    opt, checkpoints = export.options(export.parse(["--name", "r"]))
+    network = export.load_generator(opt, checkpoints, "AtoB")
+    session = onnxruntime.InferenceSession(
+        "exported/r_AtoB.onnx", providers=["CPUExecutionProvider"]
+    )
+    for height, width in ((52, 28), (64, 64)):
+        image = torch.rand(1, 3, height, width) * 2 - 1
+        masks = torch.full((1, 2, height, width), -1.0)
+        masks[0, 0, 10:18, 8:14] = 1
+        present = torch.tensor([[True, False]])
+        named = {"image": image.numpy(), "masks": masks.numpy(), "present": present.numpy()}
+        found = session.run(["translated_image", "translated_masks"], named)
+        expected = export.Pasting(network, 2, edge)(image, masks, present)
+        agree(found, expected)
+        objects = (torch.cat([masks, expected[1]], 1) > 0).any(1, keepdim=True).float()
+        outside = (grown(objects, 4) == 0).expand_as(image)
+        assert torch.equal(torch.as_tensor(found[0])[outside], image[outside])
+        assert not torch.equal(torch.as_tensor(found[0]), image)

@@ -87,7 +87,7 @@ def test_pools_forget_what_came_of_a_broken_update(monkeypatch, late):
 
 def test_a_moment_can_be_made_again_to_the_bit(monkeypatch):
     """Of both kinds and of a later group, with dropout and a pool that draws."""
-    words = f"{WORDS} --dropout --pool_size 1"
+    words = f"{WORDS} --dropout --pool_size 1 --paste 1 --diffaug color,translation,cutout"
     for kind, call in (("generator_losses", 3), ("discriminator_losses", 3)):
         model = double_model(words)
         model.step(BATCH, 0)

@@ -48,7 +48,7 @@ def test_plan_cuts_from_ins_max_and_leaves_finished_samples_out():
     assert unfinished(cut_groups({"A": random_scene([0]).present}, 4, 2)) == []
 
 
-@pytest.mark.parametrize("words", ["", "--netG basic --netD basic", "--gan_mode vanilla"])
+@pytest.mark.parametrize("words", ["", "--netG basic --netD basic", "--gan_mode vanilla --paste 1"])
 def test_a_batch_gives_the_mean_of_its_samples(words):
     model = double_model(f"{FIXED} {words}")
     scenes = {"A": random_scene([1, 4, 0], seed=1), "B": random_scene([3, 0, 2], seed=2)}
@@ -68,12 +68,14 @@ def test_a_batch_gives_the_mean_of_its_samples(words):
             assert torch.allclose(gradient, mean, atol=1e-10, rtol=0), name
 
 
-def test_swapping_the_domains_swaps_everything():
+@pytest.mark.parametrize("words", ["", "--paste 1"])
+def test_swapping_the_domains_swaps_everything(words):
     def swap(name):
         return name.translate(str.maketrans("AB", "BA"))
 
     scenes = {"A": random_scene([1, 4, 0], seed=1), "B": random_scene([3, 0, 2], seed=2)}
-    model, mirror = double_model(FIXED), double_model(FIXED, seed=1)
+    words = f"{FIXED} {words}"
+    model, mirror = double_model(words), double_model(words, seed=1)
     mirror.load_network_states({swap(n): state for n, state in model.network_states().items()})
     straight = group_by_group(model, scenes)
     crossed = group_by_group(mirror, {swap(d): scene for d, scene in scenes.items()})
@@ -162,7 +164,7 @@ def test_gradients_stop_between_groups_and_only_there():
     model = double_model("--init_gain 0.3 --ins_max 3 --ins_per 2")
     scenes = {"A": random_scene([3], seed=1), "B": random_scene([3], seed=2)}
     model.set_input(scenes)
-    translate = partial(translate_both, model.directions)
+    translate = partial(translate_both, model.directions, model.pasted)
     steps = list(translate_in_groups(translate, model.real, plan(model)))
     first, second = (step.samples["A"] for step in steps)
     assert second.masks.shape[1] == 3

@@ -91,7 +91,7 @@ def test_scripts_refuse(trained, shapes, capsys, script, how):
         "export": lambda: export.main(["--name", "r"]),
         "check_parity": lambda: check_parity.main([str(path)]),
         "replay_step": lambda: replay_step.main([str(path)]),
-        "classifier": lambda: evaluate.main([*score.split(), "--weights", str(path)]),
+        "classifier": lambda: evaluate.main([*score.split(), "--classifier_weights", str(path)]),
     }
     with pytest.raises(SystemExit) as stop:
         calls[script]()

@@ -14,7 +14,7 @@ import train
 from conftest import ROOT, one_line_error
 from metrics.classifier import KINDS
 from models.insta_gan_model import InstaGANModel
-from scripts.reproduce import ablation, by_step, photos
+from scripts.reproduce import ablation, ablation_tables, by_step, drawn, pasting, photos
 from scripts.reproduce.by_step import shares_by_step
 from scripts.reproduce.runs import Laboratory, Row, Training
 from scripts.reproduce.tables import cell, put, score_of
@@ -44,21 +44,28 @@ def calls(tmp_path, monkeypatch):
 def tiny_ablation(monkeypatch):
     monkeypatch.setattr(ablation, "DATA", "--size 32 --train 4 --test 2")
     monkeypatch.setattr(ablation, "SIZE", TINY)
+    some = ("CycleGAN+Seg", "+ context loss", "+ sequential", "sequential, pasted")
+    monkeypatch.setattr(ablation, "METHODS", {name: ablation.METHODS[name] for name in some})
     monkeypatch.setattr(ablation, "TRAINING", "--niter 1 --niter_decay 0 --display_id 0")
 
 
 def test_the_ablation_from_nothing_to_its_page(calls, tiny_ablation, capsys):
     ablation.main("--seeds 1 --jobs 1 --dry_run".split())
     plan = capsys.readouterr().out.splitlines()
-    assert len(plan) == 5 + 10 + 4 and not calls and not Path("docs").exists()
+    scored = 2 + 3 * (2 + 2 + 3)  # CycleGAN+Seg on two tests, in one way; others on three
+    assert len(plan) == 4 + scored and not calls and not Path("docs").exists()
     ablation.main("--seeds 1 --jobs 1".split())
-    assert [command[0] for command in calls].count("train.py") == 5 and len(calls) == 19
-    rows = [json.loads(path.read_text()) for path in Path("docs/results/ablation").glob("*.json")]
-    assert len(rows) == 14 and {row["instances"] for row in rows} == {2, 6}
-    row = next(
-        row for row in rows if row["method"] == "+ sequential" and row["inference"] == "_one"
-    )
-    assert "--ins_per 1" in row["commands"][0] and "--ins_per 6" in row["commands"][1]
+    assert [command[0] for command in calls].count("train.py") == 4 and len(calls) == 4 + scored
+    paths = {path.stem: path for path in Path("docs/results/ablation").glob("*.json")}
+    rows = [json.loads(path.read_text()) for path in paths.values()]
+    assert len(rows) == scored and {row["instances"] for row in rows} == {2, 6, 10}
+    for stem, most in (("sequential_one_on2_0", 6), ("sequential_one_on10_0", 10)):
+        row = json.loads(paths[stem].read_text())
+        assert (row["method"], row["inference"]) == ("+ sequential", "_one")
+        assert "--ins_per 1" in row["commands"][0] and f"--ins_per {most}" in row["commands"][1]
+    for suffix, weights in (("", "raw"), ("_ema", "ema")):
+        row = json.loads(paths[f"sequential_pasted{suffix}_on6_0"].read_text())
+        assert f"--weights {weights}" in row["commands"][1] and "--paste" in row["commands"][0]
     assert row["machine"] and "image_shape_success" in row["scores"]["AtoB"]
     page = Path("docs/results.md").read_text()
     for words in (
@@ -71,6 +78,23 @@ def test_the_ablation_from_nothing_to_its_page(calls, tiny_ablation, capsys):
         assert words in page
     assert all(command in page for row in rows for command in row["commands"])
     assert Path("docs/results/ablation_BtoA_2.png").is_file()
+
+
+def test_the_seams_from_nothing_to_their_table(calls, monkeypatch, tmp_path):
+    monkeypatch.setattr(pasting, "TRAINING", f"{TINY} --niter 1 --niter_decay 0 --no_html")
+    some = ("no pasting", "soft, 1")
+    monkeypatch.setattr(pasting, "WAYS", {name: pasting.WAYS[name] for name in some})
+    words = ["--save_root", "datasets/pasting", "--size", "32", "--train", "4", "--test", "2"]
+    drawn.generate_shapes_dataset.main(words)
+    (Path("datasets/pasting") / "drawn_by.txt").write_text("--size 64")  # nothing else is drawn
+    pasting.main("--seeds 1 --jobs 1".split())
+    assert [command[0] for command in calls] == 2 * ["train.py", "evaluate.py"]
+    page = Path("docs/results.md").read_text()
+    assert "| soft, 1 |" in page and "seam L1" in page
+    assert Path("docs/results/pasting_A.png").is_file()
+    del calls[:]
+    pasting.main("--seeds 1 --jobs 1".split())
+    assert not calls
 
 
 def test_what_is_done_is_not_done_again(calls, tiny_ablation, capsys):
@@ -171,17 +195,18 @@ def test_a_half_translated_row_spoils_no_page(calls, tiny_ablation, tmp_path):
     images = Path("results/ablation/sequential_on6_0/sequential_0/test_latest/images")
     for path in images.iterdir():
         path.unlink()
-    rows = ablation.rows_of(0, ablation.parse(words))
-    laboratory = Laboratory(Path("docs/results/ablation"), 1, "-1")
-    ablation.write_results(laboratory, rows, ablation.parse(words))
-    assert len(laboratory.done(rows)) == 13 and "–" in Path("docs/results.md").read_text()
+    args = drawn.parse("", "datasets/ablation", words)
+    rows = ablation.rows_of(0, args)
+    laboratory = Laboratory(args.folder / "ablation", 1, "-1")
+    ablation_tables.write(laboratory, rows, args.folder)
+    assert len(laboratory.done(rows)) == 22 and "–" in Path("docs/results.md").read_text()
 
 
 def test_data_is_drawn_once_and_whole(tmp_path, monkeypatch, tiny_ablation):
     ablation.draw_data(tmp_path)
     count = len(list((tmp_path / "exactly_6/testA").iterdir()))
     assert count == 2 and not list(tmp_path.glob("*partial*"))
-    monkeypatch.setattr(ablation.generate_shapes_dataset, "main", None)
+    monkeypatch.setattr(drawn.generate_shapes_dataset, "main", None)
     ablation.draw_data(tmp_path)  # draws nothing
 
 

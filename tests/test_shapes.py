@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 
 from conftest import one_line_error
 from datasets import generate_shapes_dataset as generator
+from metrics.base import LESS
 from metrics.masks import iou
 from metrics.pairs import Pair
 from metrics.reals import Preparation
@@ -219,6 +221,23 @@ def test_what_the_picture_shows_against_the_masks():
     assert perfect["image_mask_iou"] == 1
     half = score_picture(pair_of(source[None], fake[None], GREY), GREY, "triangle")
     assert half["image_mask_iou"] == 0
+
+
+def test_what_the_seam_shows():
+    """Within four pixels of both masks, outside the translated one: whatever is no background."""
+    source, fake = mask_of("disk", 20, 20, 8), mask_of("disk", 20, 20, 5)
+    pair = pair_of(source[None], fake[None], painted([fake]))
+    assert score_picture(pair, GREY, "disk")["seam_l1"] == 0
+    ring = painted([fake])
+    ring[source & ~fake] = GREY[source & ~fake] + 10
+    far = np.zeros_like(source)
+    far[:6] = True
+    ring[far] = 0
+    found = score_picture(pair_of(source[None], fake[None], ring), GREY, "disk")["seam_l1"]
+    around = distance_transform_edt(~source) <= 4
+    share = (source & ~fake).sum() / (around & ~fake).sum()
+    assert found == pytest.approx(10 * share)
+    assert "seam_l1" in LESS
 
 
 def test_instances_and_room_as_asked(tmp_path):

@@ -133,7 +133,7 @@ def test_weights_of_another_architecture_are_one_line(many, tmp_path, capsys):
     folder = copy_as_results(many, tmp_path / "r")
     with pytest.raises(SystemExit):
         call(
-            f"--dataroot {many} --results {folder} --metrics classification --weights {tmp_path}/w.pth"
+            f"--dataroot {many} --results {folder} --metrics classification --classifier_weights {tmp_path}/w.pth"
         )
     one_line_error(capsys, "w.pth", "VGG", "features.0.weight is missing there")
     bare = nn.Linear(2, 2)
@@ -141,7 +141,7 @@ def test_weights_of_another_architecture_are_one_line(many, tmp_path, capsys):
         {"state_dict": {f"module.{k}": v for k, v in bare.state_dict().items()}}, tmp_path / "l.pth"
     )
     other = nn.Linear(2, 2)
-    load_weights(other, tmp_path / "l.pth", "--weights")
+    load_weights(other, tmp_path / "l.pth", "--classifier_weights")
     assert torch.equal(bare.weight, other.weight)
 
 

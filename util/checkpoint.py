@@ -108,14 +108,16 @@ class Checkpoints:
         sync_folder(self.folder)
         self.newest_counts = True
         for label in labels:
-            self.save_weights(state["model"]["networks"], label)
+            self.save_weights(weights_of(state), label)
         self.thin_out()
 
     def save_weights(self, states: Mapping[str, Mapping], label: str) -> None:
-        """Write one .pth file per network."""
-        for name, weights in states.items():
-            path = self.weights_path(label, name)
-            write_atomic(path, lambda file, weights=weights: save(weights, file))
+        """Write one .pth file per network, and leave no other under this label."""
+        paths = {name: self.weights_path(label, name) for name in states}
+        for name, path in paths.items():
+            write_atomic(path, lambda file, name=name: save(states[name], file))
+        for path in {*self.folder.glob(f"{label}_net_*.pth")} - {*paths.values()}:
+            path.unlink(missing_ok=True)  # averages of before, which nobody is to take for today's
 
     def own_path(self, stem: str) -> Path:
         """A file of this process alone."""
@@ -191,8 +193,9 @@ class Checkpoints:
 
     def has_weights(self, label: str, name: str) -> bool:
         """Whether `weights` would find something."""
-        fallback = label == "latest" and self.has_state()
-        return self.weights_path(label, name).is_file() or fallback
+        if self.weights_path(label, name).is_file():
+            return True
+        return label == "latest" and self.has_state() and name in weights_of(self.newest_state()[1])
 
     def weights(self, label: str, name: str) -> dict:
         """One network's weights with the official keys."""
@@ -200,7 +203,7 @@ class Checkpoints:
         if not path.is_file() and label == "latest" and self.has_state():
             path, state = self.newest_state()
             try:
-                return state["model"]["networks"][name]
+                return weights_of(state)[name]
             except (KeyError, TypeError):
                 raise UserError(f"{path} holds no network {name}: it is no state of ours") from None
         if not path.is_file():
@@ -233,6 +236,12 @@ class Checkpoints:
 
     def weights_path(self, label: str, name: str) -> Path:
         return self.folder / f"{label}_net_{name}.pth"
+
+
+def weights_of(state: Mapping) -> dict[str, Mapping]:
+    """All that a state has a .pth file of, by the network's name there."""
+    averages = state["model"].get("averages", {})  # none in older states
+    return state["model"]["networks"] | {f"{name}_ema": own for name, own in averages.items()}
 
 
 def process_state(states: list[dict]) -> dict | None:

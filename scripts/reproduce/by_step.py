@@ -10,7 +10,7 @@ share that has the right shape in the picture by the step in which it was transl
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -35,29 +35,54 @@ def main(argv: list[str] | None = None) -> None:
         print(direction, *("–" if share is None else f"{share:.2f}" for share in shares))
 
 
+Counts = dict[str, list[list[int]]]  # by direction and step: how many succeed, of how many
+
+
 def shares_by_step(folders: Iterable[Path]) -> dict[str, list[float | None]]:
     """The share of instances that succeed in the picture, by direction and step.
 
     folders are scored results of one instance after the other; those of several seeds count
-    together. Instances that overlap others are not judged. A step that has none is None.
+    together. A step that has no instance to be judged is None.
     """
-    found: dict[str, list[list[bool]]] = {}
-    for folder in folders:
-        if not (folder / LISTING).is_file():
-            continue
-        order = translation_order(folder)
-        detail = json.loads((folder / SCORES[1]).read_text())
-        for direction, own in detail.items():
-            for name, values in own.get("pictures", {}).items():
-                steps = found.setdefault(direction, [])
-                for step, place in enumerate(order[direction[0], name]):
-                    steps += [[]] if step == len(steps) else []
-                    success = values["image_shape_success"][place]
-                    steps[step] += [] if success is None else [success]
+    return shares([counts_by_step(folder) for folder in folders if (folder / LISTING).is_file()])
+
+
+def shares(counts: Sequence[Counts]) -> dict[str, list[float | None]]:
+    """The same from the counts of several results."""
+    together: Counts = {}
+    for one in counts:
+        for direction, steps in one.items():
+            sums = together.setdefault(direction, [])
+            sums += [[0, 0] for _ in steps[len(sums) :]]
+            for own, (right, judged) in zip(sums, steps, strict=False):
+                own[0] += right
+                own[1] += judged
     return {
-        direction: [sum(step) / len(step) if step else None for step in steps]
-        for direction, steps in found.items()
+        direction: [right / judged if judged else None for right, judged in steps]
+        for direction, steps in together.items()
     }
+
+
+def counts_by_step(folder: Path) -> Counts:
+    """How many instances of a folder succeed; those that overlap others are not judged.
+
+    Nothing if the shapes were not scored.
+    """
+    found: Counts = {}
+    order = translation_order(folder)
+    detail = json.loads((folder / SCORES[1]).read_text())
+    for direction, own in detail.items():
+        for name, values in own.get("pictures", {}).items():
+            if "image_shape_success" not in values:
+                continue
+            steps = found.setdefault(direction, [])
+            for step, place in enumerate(order[direction[0], name]):
+                steps += [[0, 0]] if step == len(steps) else []
+                success = values["image_shape_success"][place]
+                if success is not None:
+                    steps[step][0] += success
+                    steps[step][1] += 1
+    return found
 
 
 def translation_order(folder: Path) -> dict[tuple[str, str], list[int]]:

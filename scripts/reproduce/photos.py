@@ -75,7 +75,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--minutes", type=float, help="train each method for this long, whatever its epochs")
     add("--seed", type=int, default=0)
     add("--classifier", default="vgg16", help="see evaluate.py")
-    add("--weights", help="see evaluate.py")
+    add("--classifier_weights", help="see evaluate.py")
     add("--jobs", type=int, default=1, help="trainings at a time")
     add("--device", default="auto", help="--gpu_ids of all commands")
     add("--folder", type=Path, default=Path("docs/results"), help="of the rows")
@@ -104,7 +104,8 @@ def rows_of(table: str, root: Path, laboratory: Laboratory, args: argparse.Names
         for phase in PHASES:
             words = ["--dataroot", str(root), "--phase", phase, "--metrics", METRICS]
             words += ["--batch_size", "8", "--classifier", args.classifier]
-            words += ["--weights", args.weights] if args.weights else []
+            if args.classifier_weights:
+                words += ["--classifier_weights", args.classifier_weights]
             facts = {"table": table, "method": method, "phase": phase, "size": args.size}
             facts |= {"ngf": args.ngf, "n_blocks": args.n_blocks, "epochs": sum(epochs)}
             rows.append(Row(f"{name}_{phase}", training, tuple(words), facts))

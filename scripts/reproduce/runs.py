@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from scripts.reproduce.by_step import counts_by_step
 from util.errors import UserError
 from util.files import sole_owner, write_json
 
@@ -201,6 +202,7 @@ class Laboratory:
             "date": date.today().isoformat(),
             "scores": json.loads((self.results(row) / "metrics.json").read_text()),
             "counts": counts(self.results(row) / "metrics_detail.json"),
+            "steps": counts_by_step(self.results(row)),
         }
         write_json(self.folder / f"{row.name}.json", record)
         print(f"done: {row.name}", flush=True)

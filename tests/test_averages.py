@@ -1,0 +1,141 @@
+"""Averaged generators: what they are, that they are kept with a run, and who translates with them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from test_checkpoints import assert_same, state
+from torch import nn
+
+import test as test_command
+import train
+from conftest import double_model, one_line_error, random_scene
+from models.averages import RAMP_UP, Averages
+from scripts import export
+from util.state_file import load_file
+
+WORDS = "--niter 1 --niter_decay 0 --no_html --init_gain 0.3"
+
+
+def test_a_half_life_ago_weighs_half():
+    """Also of running statistics, and whatever the size of the steps."""
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    late = 1000 / RAMP_UP  # pictures after which the half-life is the one that was asked for
+    for pictures in (1, 4, 50):
+        averages = Averages({"G": network}, half_life=100)
+        before = {k: v.clone() for k, v in network.state_dict().items()}
+        with torch.no_grad():
+            for tensor in network.parameters():
+                tensor.add_(1)
+            network[1].running_mean.add_(1)
+        for step in range(100 // pictures):
+            averages.update(late + step * pictures, pictures)
+        for key, value in averages.networks["G"].state_dict().items():
+            if value.is_floating_point():
+                expected = (before[key] + network.state_dict()[key]) / 2
+                assert torch.allclose(value, expected, atol=1e-5), key
+
+
+def test_early_on_untrained_weights_are_forgotten():
+    network = nn.Linear(2, 2)
+    averages = Averages({"G": network}, half_life=1e6)
+    with torch.no_grad():
+        network.weight.fill_(5)
+    averages.update(4, 4)
+    assert torch.allclose(averages.networks["G"].weight, network.weight, atol=1e-5)
+    assert not any(weight.requires_grad for weight in averages.networks["G"].parameters())
+
+
+def test_a_model_averages_its_generators_once_a_step():
+    model = double_model("--ema 1 --ins_max 3 --ins_per 1")
+    assert set(model.averages.networks) == {"G_A", "G_B"}
+    batch = {"A": random_scene([3, 1], seed=1), "B": random_scene([2, 3], seed=2)}
+    kept = {k: v.clone() for k, v in model.averages.networks["G_A"].state_dict().items()}
+    model.step(batch, 1000)
+    for key, value in model.networks["G_A"].state_dict().items():
+        expected = kept[key] + 0.75 * (value - kept[key])  # two pictures, two half-lives
+        assert torch.allclose(model.averages.networks["G_A"].state_dict()[key], expected)
+    assert double_model("").averages is None
+
+
+def test_files_of_a_run_and_those_of_a_run_without(run):
+    run(train.main, f"--name r --ema 4 {WORDS}")
+    files = {path.name for path in Path("checkpoints/r").glob("latest_net_*")}
+    raw = {f"latest_net_{name}.pth" for name in ("G_A", "G_B", "D_A", "D_B")}
+    assert files == raw | {"latest_net_G_A_ema.pth", "latest_net_G_B_ema.pth"}
+    one, other = (load_file(Path(f"checkpoints/r/latest_net_G_A{x}.pth")) for x in ("", "_ema"))
+    assert one.keys() == other.keys()
+    assert any(not torch.equal(one[key], other[key]) for key in one)
+    run(train.main, f"--name r --continue_train {WORDS} --niter 2")
+    files = {path.name for path in Path("checkpoints/r").glob("latest_net_*")}
+    assert files == raw and state("r")["model"]["averages"] == {}
+
+
+def test_averages_begin_where_a_run_goes_on(run):
+    run(train.main, f"--name r {WORDS}")
+    before = state("r")["model"]["networks"]["G_A"]
+    run(train.main, f"--name r --continue_train {WORDS} --niter 2 --ema 1e9")
+    averaged = state("r")["model"]["averages"]["G_A"]
+    trained = state("r")["model"]["networks"]["G_A"]
+    apart = [(averaged[k] - v).abs().max() for k, v in before.items()]
+    moved = [(trained[k] - v).abs().max() for k, v in before.items()]
+    assert 0 < max(apart) < 1.01 * max(moved)
+
+
+def test_a_test_takes_averages_where_there_are_any(run, capsys):
+    run(train.main, f"--name r --ema 1e9 {WORDS}")
+    pictures = {}
+    for words in ("", "--weights ema", "--weights raw"):
+        capsys.readouterr()
+        run(
+            test_command.main,
+            f"--name r --results_dir {words.split()[-1] if words else 'x'} {words}",
+        )
+        said = capsys.readouterr().out
+        assert ("latest, averaged" in said) == (words != "--weights raw")
+        folder = Path(words.split()[-1] if words else "x") / "r/test_latest"
+        about = json.loads((folder / "results.json").read_text())["about"]["epoch"]
+        assert about == ("latest" if "raw" in words else "latest, averaged")
+        pictures[words] = (folder / "images/00000_fake_B_img.png").read_bytes()
+    assert pictures[""] == pictures["--weights ema"] != pictures["--weights raw"]
+
+
+def test_a_state_alone_has_its_averages(run, capsys):
+    """As a run leaves it that is killed before the files of the weights are written."""
+    run(train.main, f"--name r --ema 4 {WORDS}")
+    for path in Path("checkpoints/r").glob("*.pth"):
+        path.unlink()
+    capsys.readouterr()
+    run(test_command.main, "--name r")
+    assert "latest, averaged" in capsys.readouterr().out
+
+
+def test_exported_generators_are_averages(run):
+    run(train.main, f"--name r --ema 1e9 {WORDS}")
+    loaded = {}
+    for words in ([], ["--weights", "raw"]):
+        opt, checkpoints = export.options(export.parse(["--name", "r", *words]))
+        loaded[len(words)] = export.load_generator(opt, checkpoints, "AtoB").state_dict()
+    for count, suffix in ((0, "_ema"), (2, "")):
+        saved = load_file(Path(f"checkpoints/r/latest_net_G_A{suffix}.pth"))
+        assert_same(
+            sorted(map(torch.Tensor.sum, loaded[count].values())),
+            sorted(map(torch.Tensor.sum, saved.values())),
+        )
+
+
+def test_mistakes_are_one_line(run, capsys):
+    run(train.main, f"--name r {WORDS}")
+    capsys.readouterr()
+    for main, words, said in (
+        (train.main, "--name x --ema 0", "--ema 0"),
+        (train.main, "--name x --ema -3", "--ema -3"),
+        (train.main, "--name x --ema nan", "--ema: nan"),
+        (test_command.main, "--name r --weights ema", "--weights ema: "),
+        (test_command.main, "--name r --weights best", "--weights"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            run(main, words)
+        assert stop.value.code == 2
+        one_line_error(capsys, said)
