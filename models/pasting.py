@@ -1,19 +1,21 @@
 """Pasting what was translated on the picture that it came from, so that all else stays.
 
-`paste` is part of the method with `--paste` (docs/recipe.md): generators learn through it.
+`Pasting` is part of the method with `--paste` (docs/recipe.md): generators learn through it.
 `composite` is for pictures that are finished, of any method with masks.
 """
 
 import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d, pad
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from data.scene import Scene
 
 EDGES = ("soft", "hard")
+BASES = ("source", "fill")
+FILL_LEVELS = 8  # halvings of the picture: holes of up to 256 pixels
 
 
 def add_pasting_arguments(parser, is_train: bool) -> None:
@@ -39,6 +41,14 @@ def add_pasting_arguments(parser, is_train: bool) -> None:
     group.add_argument(
         "--paste_edge", choices=EDGES, default="soft", help="how --paste ends around objects"
     )
+    group.add_argument(
+        "--paste_on",
+        choices=BASES,
+        default="source",
+        help="what --paste pastes on: source: the picture, and what the old object covered is the "
+        "generator's to paint; fill: the picture with the old objects replaced by the colours "
+        "around them",
+    )
     if not is_train:
         parser.group("results").add_argument(
             "--composite",
@@ -51,24 +61,51 @@ def add_pasting_arguments(parser, is_train: bool) -> None:
         )
 
 
-def paste(canvas: Scene, fake: Scene, radius: int, edge: str = "soft") -> Scene:
-    """y' = w G(x, a) + (1 - w) x, with gradient to G(x, a), b' and the canvas (x, a) alike.
+def pasting_of(opt) -> "Pasting | None":
+    """How the options say to paste; None: not at all."""
+    return None if opt.paste is None else Pasting(opt.paste, opt.paste_edge, opt.paste_on)
 
-    w is 1 where canvas or fake has an instance, and reaches `radius` pixels further (see
-    `paste_weight`); where it is 0 the picture is the canvas, to the bit. The canvas has the masks
-    that `fake` is the translation of, and no others.
+
+@dataclass(frozen=True)
+class Pasting:
+    """How translations are pasted: y' = w G(x, a) + (1 - w) base, from a canvas (x, a).
+
+    source  the base is x; w comes from both, a and the translated masks b': what an object leaves
+            behind is the generator's to paint
+    fill    the base is x without its objects, filled by the colours around them; w comes from b'
+
+    w is 1 where there is an instance and reaches `radius` pixels further, see `paste_weight`. Where
+    neither has one within that reach, or of a within radius + 1, the picture is x to the bit.
     """
-    weight = paste_weight((canvas.union() + fake.union()).clamp(max=1), radius, edge)
-    return replace(fake, image=torch.lerp(canvas.image, fake.image, weight))
 
+    radius: int
+    edge: str = "soft"
+    on: str = "source"
 
-def paste_exactly(canvas: Scene, fake: Scene, radius: int, edge: str = "soft") -> Scene:
-    """The same with masks that are 0 or 1: what lies outside them cannot shine through.
+    def __call__(self, canvas: Scene, fake: Scene) -> Scene:
+        """The fake pasted on its canvas, with gradient to G(x, a), b', x and a alike.
 
-    The generators' masks are never quite -1, so that w of `paste` is small around objects, not 0.
-    """
-    weight = paste_weight(torch.maximum(objects(canvas), objects(fake)), radius, edge)
-    return replace(fake, image=torch.lerp(canvas.image, fake.image, weight))
+        canvas has the masks that `fake` is the translation of, and no others.
+        """
+        return self.pasted(canvas, fake, canvas.union(), fake.union())
+
+    def exactly(self, canvas: Scene, fake: Scene) -> Scene:
+        """The same with masks that are 0 or 1, for inference.
+
+        The generators' masks are never quite -1, so that their w is small around objects, not 0.
+        """
+        return self.pasted(canvas, fake, objects(canvas), objects(fake))
+
+    def pasted(self, canvas: Scene, fake: Scene, before: Tensor, after: Tensor) -> Scene:
+        """With the unions of the masks, [B, 1, H, W] in [0, 1]."""
+        if self.on == "fill":
+            # a pixel further than w, or the objects' own edges would colour what is filled in
+            base = filled(canvas.image, grown(before, self.radius + 1))
+            weight = paste_weight(after, self.radius, self.edge)
+        else:
+            base = canvas.image
+            weight = paste_weight((before + after).clamp(max=1), self.radius, self.edge)
+        return replace(fake, image=torch.lerp(base, fake.image, weight))
 
 
 def paste_weight(union: Tensor, radius: int, edge: str) -> Tensor:
@@ -80,6 +117,31 @@ def paste_weight(union: Tensor, radius: int, edge: str) -> Tensor:
     if edge == "soft":
         return torch.maximum(union, feathered(union, radius))
     return grown(union, radius)
+
+
+def filled(image: Tensor, hole: Tensor) -> Tensor:
+    """The image [B, C, H, W] with the colours around `hole` in its place.
+
+    hole [B, 1, H, W] in [0, 1]; where it is 0 the image stays, to the bit. Known colours are
+    averaged over ever larger squares, and what is not known at one size is taken from the next
+    (pull-push, Gortler et al. 1996, "The Lumigraph").
+    """
+    known = 1 - hole
+    levels = [torch.cat([image * known, known], 1)]  # colours times weights, and weights
+    for _ in range(FILL_LEVELS):
+        levels.append(avg_pool2d(levels[-1], 2, ceil_mode=True, count_include_pad=False))
+    result = mean_colour(levels[-1].mean((2, 3), keepdim=True))
+    for level in reversed(levels[1:]):
+        enough = (4 * level[:, -1:]).clamp(max=1)  # one known pixel of four
+        wide = interpolate(result, size=level.shape[-2:], mode="bilinear", align_corners=False)
+        result = torch.lerp(wide, mean_colour(level), enough)
+    wide = interpolate(result, size=image.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.lerp(wide, image, known)
+
+
+def mean_colour(level: Tensor) -> Tensor:
+    """Colours [B, C, h, w] of their sums and weights together, [B, C + 1, h, w]."""
+    return level[:, :-1] / level[:, -1:].clamp(min=1e-6)
 
 
 def composite(source: Scene, fake: Scene, feather: int) -> Scene:

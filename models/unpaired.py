@@ -16,7 +16,7 @@ from models.guard import Moment
 from models.losses import adversarial_loss, mean_by_name, set_l1_loss
 from models.mask_facts import MaskFacts
 from models.networks import build_discriminator, build_generator
-from models.pasting import add_pasting_arguments, composite, paste, paste_exactly
+from models.pasting import add_pasting_arguments, composite, pasting_of
 from models.sequential import (
     Group,
     Part,
@@ -140,10 +140,10 @@ class UnpairedModel(BaseModel):
 
     def pasted(self, canvas: Scene, fake: Scene, exactly: bool = False) -> Scene:
         """The fake, with `--paste` pasted on its canvas."""
-        if self.opt.paste is None:
+        pasting = pasting_of(self.opt)
+        if not pasting:
             return fake
-        way = paste_exactly if exactly else paste
-        return way(canvas, fake, self.opt.paste, self.opt.paste_edge)
+        return pasting.exactly(canvas, fake) if exactly else pasting(canvas, fake)
 
     def set_input(self, scenes: Mapping[str, Scene]) -> None:
         """Take a batch: one scene per domain to be translated, still on the CPU."""

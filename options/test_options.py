@@ -11,7 +11,7 @@ from util.errors import UserError
 INHERITED = (
     *("model", "dataset_mode", "netG", "netD", "ngf", "ndf", "n_blocks", "n_layers_D", "norm"),
     *("dropout", "input_nc", "output_nc", "ins_per", "ins_max", "set_order", "no_mask", "exif"),
-    *("paste", "paste_edge"),
+    *("paste", "paste_edge", "paste_on"),
     *(
         "no_spectral_norm",
         "double_params",

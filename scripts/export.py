@@ -29,7 +29,7 @@ from data.scene import Scene
 from models import create_model
 from models.building import fit_to_weights
 from models.networks.generators import erase_absent
-from models.pasting import grown, paste_exactly
+from models.pasting import Pasting, grown, pasting_of
 from options.base_options import run_folder
 from options.test_options import TestOptions, add_weights_argument
 from util.checkpoint import Checkpoints
@@ -54,8 +54,8 @@ def main(argv: list[str] | None = None) -> None:
     masks = count_masks(network, opt, args.masks)
     if masks == 0:
         network = ImageAlone(network)
-    elif opt.paste is not None:
-        network = Pasting(network, opt.paste, opt.paste_edge)
+    elif pasting := pasting_of(opt):
+        network = PastingGenerator(network, pasting)
     make = partial(example, opt.input_nc, masks)
     program = traced(network, make(*TRACED))
     rows = [["file", *(f"{h}x{w}" for h, w, *_ in CASES[:2]), "an absent mask"]]
@@ -144,27 +144,24 @@ class ImageAlone(nn.Module):
         return self.network(image, image[:, :0], present)[:1]
 
 
-class Pasting(nn.Module):
+class PastingGenerator(nn.Module):
     """A generator whose translation is pasted on the picture it came from, as `--paste` does."""
 
-    def __init__(self, network: nn.Module, radius: int, edge: str):
+    def __init__(self, network: nn.Module, pasting: Pasting):
         super().__init__()
         self.network = network
-        self.radius = radius
-        self.edge = edge
+        self.pasting = pasting
 
     def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         canvas = Scene(image, erase_absent(masks, present), present)
         translated, new_masks = self.network(image, masks, present)
-        pasted = paste_exactly(
-            canvas, Scene(translated, new_masks, present), self.radius, self.edge
-        )
-        return pasted.image, new_masks
+        fake = Scene(translated, new_masks, present)
+        return self.pasting.exactly(canvas, fake).image, new_masks
 
     def undecided(self, masks: Tensor) -> Tensor:
         """Pixels that a mask's last bits decide, [1, 1, H, W]: around those that are almost 0."""
         near = (masks.abs() < TOLERANCE).any(1, keepdim=True).float()
-        return grown(near, 2 * self.radius) > 0
+        return grown(near, 2 * self.pasting.radius) > 0
 
 
 def example(channels: int, masks: int, height: int, width: int, absent: bool = False) -> Inputs:
@@ -220,7 +217,7 @@ def largest_difference(run: Callable, network: nn.Module, inputs: Inputs) -> flo
     expected = network(*inputs)
     pairs = zip(run(*inputs), expected, strict=True)
     image, *masks = [(ours - theirs).abs() for ours, theirs in pairs]
-    if isinstance(network, Pasting):
+    if isinstance(network, PastingGenerator):
         image = image.masked_fill(network.undecided(expected[1]), 0)
     return max(difference.max().item() for difference in (image, *masks))
 

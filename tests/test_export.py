@@ -8,7 +8,7 @@ import torch
 
 import train
 from conftest import one_line_error
-from models.pasting import grown
+from models.pasting import Pasting, grown
 from scripts import export
 
 TOLERANCE = 1e-4
@@ -110,11 +110,11 @@ def test_what_is_missing_is_named(run, monkeypatch, capsys):
     one_line_error(capsys, "requirements-export.txt")
 
 
-@pytest.mark.parametrize("edge", ["soft", "hard"])
-def test_pasting_is_in_the_graph(run, edge):
+@pytest.mark.parametrize("edge,on", [("soft", "source"), ("hard", "source"), ("soft", "fill")])
+def test_pasting_is_in_the_graph(run, edge, on):
     """Alike at sizes that were not traced, and the picture far from all masks is the source's."""
     onnxruntime = pytest.importorskip("onnxruntime")
-    words = f"--init_gain 0.02 --paste 2 --paste_edge {edge}"
+    words = f"--init_gain 0.02 --paste 2 --paste_edge {edge} --paste_on {on}"
     run(train.main, f"--name r --niter 1 --niter_decay 0 --no_html {words}")
     export.main(["--name", "r", "--masks", "2"])
     opt, checkpoints = export.options(export.parse(["--name", "r"]))
@@ -129,7 +129,8 @@ def test_pasting_is_in_the_graph(run, edge):
         present = torch.tensor([[True, False]])
         named = {"image": image.numpy(), "masks": masks.numpy(), "present": present.numpy()}
         found = session.run(["translated_image", "translated_masks"], named)
-        expected = export.Pasting(network, 2, edge)(image, masks, present)
+        pasting = Pasting(2, edge, on)
+        expected = export.PastingGenerator(network, pasting)(image, masks, present)
         agree(found, expected)
         objects = (torch.cat([masks, expected[1]], 1) > 0).any(1, keepdim=True).float()
         outside = (grown(objects, 4) == 0).expand_as(image)

@@ -47,7 +47,7 @@ class Method:
     tests: Sequence[int] = TESTS
 
 
-PASTE = f"--paste --ema {EMA}"
+PASTE = f"--paste 0 --paste_on fill --ema {EMA}"
 IN_ONE = {"": ONE, "_seq": SEQUENTIAL}  # Figure 10: one step and sequential, crossed
 IN_SEQUENCE = {"": SEQUENTIAL, "_one": ONE}
 METHODS = {  # Figure 9: each adds to the one before
@@ -61,6 +61,7 @@ METHODS = {  # Figure 9: each adds to the one before
     "sequential, pasted": Method(
         f"--ins_per 1 {PASTE}", IN_SEQUENCE | {"_ema": f"{SEQUENTIAL} {AVERAGED}"}
     ),
+    "sequential, pasted on the source": Method("--ins_per 1 --paste 1", {"": SEQUENTIAL}),
     "one step, pasted, trained on 1 to 4": Method(f"--ins_per 4 {PASTE}", {"": ONE}, most=4),
     "sequential, pasted, trained on 1 to 4": Method(
         f"--ins_per 1 {PASTE}", {"": SEQUENTIAL}, most=4

@@ -13,6 +13,7 @@ from util.sheet import save_sheet, sheet
 FIGURE_9 = (
     *("CycleGAN", "CycleGAN+Seg", "InstaGAN, architecture", "+ context loss", "+ sequential"),
     *("CycleGAN+Seg, pasted", "one step, pasted", "sequential, pasted"),
+    "sequential, pasted on the source",
 )
 FIGURE_10 = {  # how it was trained, and the method of that
     "One": "+ context loss",
@@ -22,6 +23,7 @@ FIGURE_10 = {  # how it was trained, and the method of that
 }
 GENERALISATION = (
     *("+ context loss", "+ sequential", "one step, pasted", "sequential, pasted"),
+    "sequential, pasted on the source",
     *("one step, pasted, trained on 1 to 4", "sequential, pasted, trained on 1 to 4"),
 )
 FEW, MANY = (2, 6), (2, 6, 10)  # instances in test pictures

@@ -34,6 +34,9 @@ WAYS = {
     "soft, 2": "--paste 2",
     "soft, 3": "--paste 3",
     "soft, 1, no context loss": "--paste 1 --lambda_ctx 0",
+    "soft, 1, filled": "--paste 1 --paste_on fill",
+    "0, filled": "--paste 0 --paste_on fill",
+    "0, filled, no context loss": "--paste 0 --paste_on fill --lambda_ctx 0",
 }
 SCORES = {
     "mask_shape_success": "mask success",
