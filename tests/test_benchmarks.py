@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import convolutions, data_loading, loggers, saving, train_step
+from benchmarks import convolutions, data_loading, loggers, option_cost, saving, train_step
 from conftest import one_line_error
 
 
@@ -50,6 +50,14 @@ def test_reading_is_measured(tmp_path, capsys):
     assert min(found["samples_per_second"].values()) > 0
     assert len(found["private_megabytes"]) == 4
     assert "of the bare loop" in capsys.readouterr().out
+
+
+def test_what_options_cost_is_measured(capsys):
+    words = "--size 32 --ngf 4 --n_blocks 1 --batch_size 1 --rounds 1 --gpu_ids -1"
+    option_cost.main(["--paste 1", "--ema 100", *words.split()])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["options", "plain", "--paste", "--ema"]
+    assert rows[1][-1] == "1.000" and float(rows[2][-1]) > 0
 
 
 @pytest.mark.parametrize("module,flag", [(train_step, "--instances"), (data_loading, "--rounds")])

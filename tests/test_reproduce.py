@@ -18,6 +18,7 @@ from scripts.reproduce import ablation, ablation_tables, by_step, drawn, pasting
 from scripts.reproduce.by_step import shares_by_step
 from scripts.reproduce.runs import Laboratory, Row, Training
 from scripts.reproduce.tables import cell, put, score_of
+from scripts.reproduce.ways import Study, Way
 from util.errors import UserError
 from util.files import sole_owner, write_json
 
@@ -81,20 +82,22 @@ def test_the_ablation_from_nothing_to_its_page(calls, tiny_ablation, capsys):
 
 
 def test_the_seams_from_nothing_to_their_table(calls, monkeypatch, tmp_path):
-    monkeypatch.setattr(pasting, "TRAINING", f"{TINY} --niter 1 --niter_decay 0 --no_html")
-    some = ("no pasting", "soft, 1")
-    monkeypatch.setattr(pasting, "WAYS", {name: pasting.WAYS[name] for name in some})
-    words = ["--save_root", "datasets/pasting", "--size", "32", "--train", "4", "--test", "2"]
-    drawn.generate_shapes_dataset.main(words)
-    (Path("datasets/pasting") / "drawn_by.txt").write_text("--size 64")  # nothing else is drawn
+    ways = {"no pasting": Way(), "soft, 1": Way("--paste 1 --ema 4")}
+    ways["soft, 1, raw"] = Way("--paste 1 --ema 4", "--weights raw")
+    tiny = f"{TINY} --niter 1 --niter_decay 0 --no_html"
+    study = Study("pasting", "--size 32 --train 4 --test 2", tiny, ways)
+    monkeypatch.setattr(pasting, "STUDY", study)
     pasting.main("--seeds 1 --jobs 1".split())
-    assert [command[0] for command in calls] == 2 * ["train.py", "evaluate.py"]
+    made = [command[0] for command in calls]
+    assert made == 2 * ["train.py", "evaluate.py"] + ["evaluate.py"]
+    assert calls[-1][-4:-2] == ["--weights", "raw"]
     page = Path("docs/results.md").read_text()
     assert "| soft, 1 |" in page and "seam L1" in page
     assert Path("docs/results/pasting_A.png").is_file()
     del calls[:]
+    shutil.rmtree("results")
     pasting.main("--seeds 1 --jobs 1".split())
-    assert not calls
+    assert not calls and Path("docs/results.md").read_text() == page
 
 
 def test_what_is_done_is_not_done_again(calls, tiny_ablation, capsys):
