@@ -120,7 +120,7 @@ def test_a_clone_with_rows_and_no_translations_keeps_its_page(calls, tiny_ablati
     shutil.rmtree("results")
     ablation.main("--seeds 1 --jobs 1".split())
     assert Path("docs/results.md").read_text() == page and len(calls) == made
-    assert "stays as it is" in capsys.readouterr().out
+    assert "stay as they are" in capsys.readouterr().out
 
 
 def training_of(shapes: Path, words: str = "--niter 2") -> Training:

@@ -212,21 +212,13 @@ def cost_table(done: Sequence[dict]) -> str:
 def write_sheet(
     laboratory: Laboratory, rows: Sequence[Row], folder: Path, count: int, direction: str
 ) -> Path | None:
-    """The same pictures by all methods of the first seed, as far as their translations are here.
-
-    Rows travel with the repository and translations do not: a sheet that is there stays then.
-    """
+    """The same pictures by all methods of the first seed; None if there are none."""
     output = folder / f"ablation_{direction}_{count}.png"
     wanted = {"seed": 0, "instances": count, "inference": ""}
     own = [row for row in rows if row.facts.items() >= wanted.items() and laboratory.record(row)]
-    here = [row for row in own if (laboratory.results(row) / "images").is_dir()]
-    if len(here) < len(own) and output.is_file():
-        print(f"{output} stays as it is: not all translations are here")
-        return output
-    if not here:
-        return None
-    labels = [row.facts["method"].replace(", ", ",\n") for row in here]
-    folders = [PairFolder(laboratory.results(row)) for row in here]
-    tiles = contact_sheet.direction_rows(folders, labels, direction[0], columns=8, side=96)
-    save_sheet(sheet(tiles), output)
-    return output
+    if own and laboratory.at_hand(own):
+        labels = [row.facts["method"].replace(", ", ",\n") for row in own]
+        folders = [PairFolder(laboratory.results(row)) for row in own]
+        tiles = contact_sheet.direction_rows(folders, labels, direction[0], columns=8, side=96)
+        save_sheet(sheet(tiles), output)
+    return output if output.is_file() else None

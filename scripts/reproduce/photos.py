@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.scene_folder import find_scenes
 from metrics.pairs import PairFolder
 from scripts import contact_sheet
+from scripts.reproduce.drawn import slug
 from scripts.reproduce.runs import Laboratory, Row, Training, Words
 from scripts.reproduce.tables import commands_of, markdown, put
 from util.command_line import OneLineParser
@@ -28,7 +29,11 @@ from util.errors import UserError, command
 from util.files import write_json
 from util.sheet import save_sheet, sheet
 
-METHODS = {"CycleGAN": "--model cycle_gan --double_params", "InstaGAN": ""}
+METHODS = {
+    "CycleGAN": "--model cycle_gan --double_params",
+    "InstaGAN": "",
+    "InstaGAN, pasted": "--paste 3",
+}
 TABLES = {  # the folder that the dataset's generator writes, the classes, and the paper's score
     "ccp": ("datasets/pnt2sht_ccp", ("pants", "shorts"), "classification"),
     "coco": ("datasets/shp2gir_coco", ("sheep", "giraffe"), "masked_classification"),
@@ -91,7 +96,7 @@ def rows_of(table: str, root: Path, laboratory: Laboratory, args: argparse.Names
     """A row for each method and phase; speeds are measured as many at a time as trainings run."""
     plans = {}
     for method, options in METHODS.items():
-        name = f"{method.lower()}_{args.size[0]}x{args.size[1]}_{args.ngf}_{args.seed}"
+        name = f"{slug(method)}_{args.size[0]}x{args.size[1]}_{args.ngf}_{args.seed}"
         plans[method] = (name, training_options(root, options, args))
     with ThreadPoolExecutor(args.jobs) as pool:
         found = pool.map(lambda plan: epochs_of(*plan, root, laboratory, args), plans.values())
@@ -160,15 +165,15 @@ def write_results(
 ) -> None:
     """The scores of the rows that are done, and the same test pictures by both methods."""
     done = laboratory.done(rows)
-    if not done or not laboratory.at_hand(rows):
+    if not done:
         return
     classes, score = TABLES[table][1:]
     parts = [f"The paper's score is {score.replace('_', ' ')}."]
     for direction, (source, target) in (("AtoB", classes), ("BtoA", classes[::-1])):
         parts.append(f"**{source} to {target}**\n\n{score_table(done, direction)}")
     tests = [row for row in rows if row.facts["phase"] == "test" and laboratory.record(row)]
-    if tests:
-        output = args.folder / f"{table}.png"
+    output = args.folder / f"{table}.png"
+    if tests and laboratory.at_hand(tests):
         folders = [PairFolder(laboratory.results(row)) for row in tests]
         labels = [row.facts["method"] for row in tests]
         tiles = [
@@ -177,6 +182,7 @@ def write_results(
             for row in contact_sheet.direction_rows(folders, labels, source, columns=10, side=96)
         ]
         save_sheet(sheet(tiles), output)
+    if output.is_file():
         parts.append(f"![{classes[0]} and {classes[1]}]({args.folder.name}/{output.name})")
     parts.append(commands_of(done))
     put(args.folder.parent / "results.md", table, "\n\n".join(parts))

@@ -96,13 +96,12 @@ class Laboratory:
     def at_hand(self, rows: Sequence[Row]) -> bool:
         """Whether the translations of all rows that are done are on this machine.
 
-        Rows travel with the repository and translations do not: a page written anew without them
-        would lose its pictures.
+        Rows travel with the repository and translations do not: pictures made of them stay then.
         """
         folders = [self.results(row) / "images" for row in rows if self.record(row)]
         missing = [folder for folder in folders if not folder.is_dir()]
         if missing:
-            print(f"the page of the results stays as it is: {missing[0]} is not here")
+            print(f"the pictures of the results stay as they are: {missing[0]} is not here")
         return not missing
 
     def trained(self, training: Training) -> dict | None:

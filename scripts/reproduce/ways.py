@@ -91,7 +91,7 @@ class Study:
         """The same pictures in all ways, by the first seed, if their translations are here."""
         output = args.folder / f"{self.name}_{domain}.png"
         own = [row for row in rows if row.facts["seed"] == 0 and laboratory.record(row)]
-        if all((laboratory.results(row) / "images").is_dir() for row in own):
+        if laboratory.at_hand(own):
             folders = [PairFolder(laboratory.results(row)) for row in own]
             labels = [row.facts["way"].replace(", ", ",\n", 1) for row in own]
             tiles = contact_sheet.direction_rows(folders, labels, domain, columns=8, side=96)
