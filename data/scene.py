@@ -71,8 +71,8 @@ class Scene:
             numbers=[self.numbers[i] for i in samples] if self.numbers else [],
         )
 
-    def slots(self, start: int, stop: int) -> "Scene":
-        """The same images with the masks start ... stop - 1 alone."""
+    def slots(self, start: int, stop: int | None) -> "Scene":
+        """The same images with the masks start ... stop - 1 alone, or all from start on."""
         return replace(
             self,
             masks=self.masks[:, start:stop],

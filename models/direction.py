@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from data.scene import Scene
-from models.sequential import Group, Stage, Translation, translate_in_groups
+from models.sequential import Group, Stage, Translation, divided, translate_in_groups
 from util.image_pool import ImagePool
 
-Pasted = Callable[[Scene, Scene], Scene]  # a canvas and what a generator made of it
+# what a generator made of a canvas with a group's masks, pasted on it; and its other masks
+Pasted = Callable[[Scene, Scene, Sequence[Scene]], Scene]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def exchange(pool: ImagePool, fake: Scene) -> list[Scene]:
 def translate_both(
     directions: Mapping[str, Direction],
     pasted: Pasted,
-    sources: Mapping[str, Scene],
+    canvases: Mapping[str, Scene],
+    group: Group,
     with_identities: bool = True,
 ) -> dict[str, Translation]:
     """Both directions of one group, for training.
@@ -76,6 +78,8 @@ def translate_both(
     Each generator runs once on its sources and on the other direction's sources, which give the
     identity samples, together, and once more on the other direction's fakes.
     """
+    parts = {domain: divided(canvas, group) for domain, canvas in canvases.items()}
+    sources = {domain: source for domain, (source, _) in parts.items()}
     fakes, identities = {}, {}
     for direction in directions.values():
         foreign = sources.get(direction.target) if with_identities else None
@@ -83,10 +87,11 @@ def translate_both(
             direction.generator, sources.get(direction.source), foreign
         )
     translations = {}
-    for domain, source in sources.items():
-        fake = pasted(source, fakes[domain])
+    for domain, (source, others) in parts.items():
+        fake = pasted(source, fakes[domain], others)
         (back,) = generate(directions[domain].back_generator, fake)
-        translations[domain] = Translation(source, fake, pasted(fake, back), identities[domain])
+        back = pasted(fake, back, others)
+        translations[domain] = Translation(source, fake, back, identities[domain])
     return translations
 
 
@@ -95,11 +100,10 @@ def translate_alone(
 ) -> list[Stage]:
     """Sequential inference (Eq. 8) of a domain: the scene itself, and after each group."""
 
-    def translate(sources: Mapping[str, Scene]) -> dict[str, Translation]:
-        return {
-            domain: Translation(source, pasted(source, *generate(generator, source)))
-            for domain, source in sources.items()
-        }
+    def translate(canvases: Mapping[str, Scene], group: Group) -> dict[str, Translation]:
+        source, others = divided(canvases[domain], group)
+        (fake,) = generate(generator, source)
+        return {domain: Translation(source, pasted(source, fake, others))}
 
     steps = translate_in_groups(translate, {domain: scene}, groups)
     return [(Group(0, 0, {}), scene), *((step.group, step.canvases[domain]) for step in steps)]

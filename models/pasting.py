@@ -5,6 +5,7 @@
 """
 
 import argparse
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -72,40 +73,54 @@ class Pasting:
 
     source  the base is x; w comes from both, a and the translated masks b': what an object leaves
             behind is the generator's to paint
-    fill    the base is x without its objects, filled by the colours around them; w comes from b'
+    fill    the base is x without the objects a, filled by the colours around them; w comes from b'
+            alone. Other objects of the picture stay, and their colours are not used
 
-    w is 1 where there is an instance and reaches `radius` pixels further, see `paste_weight`. Where
-    neither has one within that reach, or of a within radius + 1, the picture is x to the bit.
+    w is 1 where there is an instance. Around them it reaches `radius` pixels (hard) or twice as
+    many (soft), see `paste_weight`; `fill` changes radius + 1 pixels around a. Farther away nothing
+    changes; by `exactly` not a single bit.
     """
 
     radius: int
     edge: str = "soft"
     on: str = "source"
 
-    def __call__(self, canvas: Scene, fake: Scene) -> Scene:
+    def __call__(self, canvas: Scene, fake: Scene, others: Sequence[Scene] = ()) -> Scene:
         """The fake pasted on its canvas, with gradient to G(x, a), b', x and a alike.
 
-        canvas has the masks that `fake` is the translation of, and no others.
+        canvas has the masks that `fake` is the translation of. others have the remaining masks of
+        the same pictures: finished objects, and those whose turn comes later.
         """
-        return self.pasted(canvas, fake, canvas.union(), fake.union())
+        return self.pasted(canvas, fake, others, Scene.union)
 
-    def exactly(self, canvas: Scene, fake: Scene) -> Scene:
+    def exactly(self, canvas: Scene, fake: Scene, others: Sequence[Scene] = ()) -> Scene:
         """The same with masks that are 0 or 1, for inference.
 
         The generators' masks are never quite -1, so that their w is small around objects, not 0.
         """
-        return self.pasted(canvas, fake, objects(canvas), objects(fake))
+        return self.pasted(canvas, fake, others, objects)
 
-    def pasted(self, canvas: Scene, fake: Scene, before: Tensor, after: Tensor) -> Scene:
-        """With the unions of the masks, [B, 1, H, W] in [0, 1]."""
+    def pasted(
+        self, canvas: Scene, fake: Scene, others: Sequence[Scene], union: Callable[[Scene], Tensor]
+    ) -> Scene:
+        """With this union of a scene's masks, [B, 1, H, W] in [0, 1]."""
+        before, after = union(canvas), union(fake)
         if self.on == "fill":
-            # a pixel further than w, or the objects' own edges would colour what is filled in
-            base = filled(canvas.image, grown(before, self.radius + 1))
+            base = self.without(canvas.image, before, sum(map(union, others), 0 * before))
             weight = paste_weight(after, self.radius, self.edge)
         else:
             base = canvas.image
             weight = paste_weight((before + after).clamp(max=1), self.radius, self.edge)
         return replace(fake, image=torch.lerp(base, fake.image, weight))
+
+    def without(self, image: Tensor, gone: Tensor, others: Tensor) -> Tensor:
+        """The image with what is `gone` filled in, but for the pixels of other objects.
+
+        One pixel more than `radius` is filled: the edge of an object often lies outside its mask.
+        """
+        taken = (gone + others).clamp(max=1)
+        hole = grown(gone, self.radius + 1) * (1 - others.clamp(max=1))
+        return torch.lerp(image, colours_around(image, grown(taken, self.radius + 1)), hole)
 
 
 def paste_weight(union: Tensor, radius: int, edge: str) -> Tensor:
@@ -119,12 +134,11 @@ def paste_weight(union: Tensor, radius: int, edge: str) -> Tensor:
     return grown(union, radius)
 
 
-def filled(image: Tensor, hole: Tensor) -> Tensor:
-    """The image [B, C, H, W] with the colours around `hole` in its place.
+def colours_around(image: Tensor, hole: Tensor) -> Tensor:
+    """What to fill a hole of the image [B, C, H, W] with: the colours around it, made smooth.
 
-    hole [B, 1, H, W] in [0, 1]; where it is 0 the image stays, to the bit. Known colours are
-    averaged over ever larger squares, and what is not known at one size is taken from the next
-    (pull-push, Gortler et al. 1996, "The Lumigraph").
+    hole [B, 1, H, W] in [0, 1]. Known colours are averaged over ever larger squares, and what is
+    not known at one size is taken from the next (pull-push, Gortler et al. 1996, "The Lumigraph").
     """
     known = 1 - hole
     levels = [torch.cat([image * known, known], 1)]  # colours times weights, and weights
@@ -133,10 +147,12 @@ def filled(image: Tensor, hole: Tensor) -> Tensor:
     result = mean_colour(levels[-1].mean((2, 3), keepdim=True))
     for level in reversed(levels[1:]):
         enough = (4 * level[:, -1:]).clamp(max=1)  # one known pixel of four
-        wide = interpolate(result, size=level.shape[-2:], mode="bilinear", align_corners=False)
-        result = torch.lerp(wide, mean_colour(level), enough)
-    wide = interpolate(result, size=image.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.lerp(wide, image, known)
+        result = torch.lerp(resized(result, level), mean_colour(level), enough)
+    return resized(result, image)
+
+
+def resized(image: Tensor, like: Tensor) -> Tensor:
+    return interpolate(image, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def mean_colour(level: Tensor) -> Tensor:

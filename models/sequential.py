@@ -155,18 +155,17 @@ class Step:
 
 
 Stage = tuple[Group, Scene]  # of inference: a group, and the canvas when it is translated
-Translate = Callable[[Mapping[str, Scene]], Mapping[str, Translation]]
+Translate = Callable[[Mapping[str, Scene], Group], Mapping[str, Translation]]
 
 
 def translate_group(translate: Translate, canvases: Mapping[str, Scene], group: Group) -> Step:
     """Translate one group of the instances of `canvases`, keyed by domain.
 
-    `translate` gets the active samples of all unfinished domains at once.
+    `translate` gets the active samples of all unfinished domains at once, with all their masks, and
+    the group.
     """
     drawn = {d: canvases[d].select(samples) for d, samples in group.active.items()}
-    translations = dict(
-        translate({d: canvas.slots(group.start, group.stop) for d, canvas in drawn.items()})
-    )
+    translations = dict(translate(drawn, group))
     samples = {d: add_finished(drawn[d], t.fake, group) for d, t in translations.items()}
     moved = {d: advance(canvases[d], samples[d], group.active[d]) for d in samples}
     return Step(group, translations, samples, dict(canvases) | moved)
@@ -185,6 +184,12 @@ def translate_in_groups(
         step = translate_group(translate, canvases, group)
         canvases = step.canvases
         yield step
+
+
+def divided(canvas: Scene, group: Group) -> tuple[Scene, tuple[Scene, Scene]]:
+    """The canvas with the group's masks (x_m, a_m), and with those before and after them."""
+    before, after = canvas.slots(0, group.start), canvas.slots(group.stop, None)
+    return canvas.slots(group.start, group.stop), (before, after)
 
 
 def add_finished(canvas: Scene, fake: Scene, group: Group) -> Scene:

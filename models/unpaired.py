@@ -138,12 +138,14 @@ class UnpairedModel(BaseModel):
             terms[f"idt_{back}"] = weight * self.opt.lambda_idt * loss
         return terms
 
-    def pasted(self, canvas: Scene, fake: Scene, exactly: bool = False) -> Scene:
-        """The fake, with `--paste` pasted on its canvas."""
+    def pasted(
+        self, canvas: Scene, fake: Scene, others: Sequence[Scene], exactly: bool = False
+    ) -> Scene:
+        """The fake, with `--paste` pasted on its canvas; see `Pasting`."""
         pasting = pasting_of(self.opt)
         if not pasting:
             return fake
-        return pasting.exactly(canvas, fake) if exactly else pasting(canvas, fake)
+        return (pasting.exactly if exactly else pasting)(canvas, fake, others)
 
     def set_input(self, scenes: Mapping[str, Scene]) -> None:
         """Take a batch: one scene per domain to be translated, still on the CPU."""

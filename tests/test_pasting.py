@@ -14,7 +14,8 @@ import test as test_command
 import train
 from conftest import double_model, one_line_error, random_scene
 from data.scene import Scene
-from models.pasting import FILL_LEVELS, Pasting, filled, paste_weight
+from models.pasting import FILL_LEVELS, Pasting, colours_around, paste_weight
+from models.sequential import Group, divided
 from options.test_options import TestOptions
 
 EDGES = pytest.mark.parametrize("edge", ["soft", "hard"])
@@ -102,24 +103,20 @@ def test_a_picture_without_instances_is_the_canvas(on):
 
 
 def test_what_is_filled_in_is_what_is_around():
-    """A ramp goes on through the hole, known pixels stay to the bit, all of a picture is grey."""
+    """A ramp goes on through a hole, one colour is itself in holes of any size, nothing is grey."""
     ramp = torch.linspace(-1, 1, 48).expand(1, 3, 40, 48)
     hole = torch.zeros(1, 1, 40, 48)
     hole[..., 10:30, 14:34] = 1
-    spoilt = torch.where(hole > 0, 5.0, ramp)
-    result = filled(spoilt, hole)
-    known = (hole == 0).expand_as(ramp)
-    assert torch.equal(result[known], ramp[known])
-    assert (result - ramp).abs().max() < 0.35 < (spoilt - ramp).abs().max()
-    constant = torch.full((2, 3, 24, 36), 0.3)
-    hole = torch.zeros(2, 1, 24, 36)
-    hole[0, :, 2:23, 3:30] = 1
-    assert torch.allclose(filled(torch.where(hole > 0, -9.0, constant), hole), constant)
-    assert (filled(constant, torch.ones_like(hole)) == 0).all()
-    large = torch.zeros(1, 1, 300, 2**FILL_LEVELS)
-    large[..., 1:, :] = 1  # a single known row
-    image = torch.full((1, 3, *large.shape[-2:]), 0.5)
-    assert torch.allclose(filled(image, large), image, atol=1e-5)
+    inside = (hole > 0).expand_as(ramp)
+    result = colours_around(torch.where(hole > 0, 5.0, ramp), hole)
+    assert (result - ramp)[inside].abs().max() < 0.35
+    assert colours_around(ramp, torch.ones_like(hole)).abs().max() == 0
+    for height, width in ((24, 36), (300, 2**FILL_LEVELS)):
+        one_colour = torch.full((1, 3, height, width), 0.3)
+        hole = torch.ones(1, 1, height, width)
+        hole[..., 0, :] = 0  # a single known row
+        spoilt = torch.where(hole > 0, -9.0, one_colour)
+        assert torch.allclose(colours_around(spoilt, hole), one_colour, atol=1e-5)
 
 
 def test_of_an_object_that_shrank_nothing_is_left_on_a_filled_picture():
@@ -135,6 +132,25 @@ def test_of_an_object_that_shrank_nothing_is_left_on_a_filled_picture():
         inside = (small > 0).expand_as(image)
         assert torch.equal(pasted[inside], fake.image[inside])
         assert torch.allclose(pasted[~inside], image[~inside])
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_other_objects_stay_and_lend_no_colour(first):
+    """Two that touch, in two groups: filling the place of one leaves the other, before and after."""
+    ground, size = -0.2, 32
+    masks = torch.full((1, 2, size, size), -1.0, dtype=torch.float64)
+    masks[0, 0, 8:24, 6:16] = masks[0, 1, 8:24, 16:26] = 1
+    image = torch.full((1, 3, size, size), ground, dtype=torch.float64)
+    for n, colour in enumerate((0.9, -0.9)):
+        image = torch.where(masks[:, n : n + 1] > 0, colour, image)
+    canvas = Scene(image, masks, torch.ones(1, 2, dtype=torch.bool))
+    source, others = divided(canvas, Group(first, first + 1, {}))
+    gone = Scene(torch.zeros_like(image), torch.full_like(source.masks, -1.0), source.present)
+    for pasting in (Pasting(0, on="fill"), Pasting(0, on="fill").exactly):
+        pasted = pasting(source, gone, others).image
+        other = (masks[:, 1 - first : 2 - first] > 0).expand_as(image)
+        assert torch.equal(pasted[other], image[other])
+        assert torch.allclose(pasted[~other], torch.full_like(image, ground)[~other])
 
 
 WORDS = "--init_gain 0.3 --ins_max 4 --paste 1"
