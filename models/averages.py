@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 RAMP_UP = 0.05  # the half-life is at most this share of all pictures so far
-SUFFIX = "_ema"  # of the files of averaged weights
 
 
 class Averages:
@@ -48,5 +47,5 @@ class Averages:
 
 
 def floating(network: nn.Module) -> list[Tensor]:
-    """All numbers of a network, running statistics of batch norm among them."""
+    """Weights and running statistics of a network, but for its counters."""
     return [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]

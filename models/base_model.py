@@ -215,13 +215,19 @@ class BaseModel(Persistent, ABC):
 
     # ---- what the trainer uses
 
-    def step(self, scenes: Mapping[str, Scene], number: int) -> int | None:
-        """Train on a batch from the loader; see `Guard.end_step` for what is returned."""
+    def step(
+        self, scenes: Mapping[str, Scene], number: int, pictures: int | None = None
+    ) -> int | None:
+        """Train on a batch from the loader; see `Guard.end_step` for what is returned.
+
+        number counts the pictures before it; pictures are those of all processes in this step, if
+        there are several.
+        """
         self.guard.begin_step(number)
         self.set_input(scenes)
         self.optimize_parameters()
         if self.averages:
-            pictures = len(next(iter(scenes.values()))) * world_size()
+            pictures = pictures or len(next(iter(scenes.values())))
             self.averages.update(number + pictures, pictures)
         return self.guard.end_step()
 

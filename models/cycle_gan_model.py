@@ -25,6 +25,7 @@ class CycleGANModel(UnpairedModel):
 
     @staticmethod
     def option_problems(opt) -> Iterator[str]:
+        yield from UnpairedModel.option_problems(opt)
         for flag in ("netG", "netD"):
             if getattr(opt, flag) == "set":
                 yield f"--{flag} set: --model {opt.model} has no set of masks: leave it out"

@@ -29,7 +29,6 @@ def estimate(opt, sample: Mapping[str, Scene]) -> tuple[float, float]:
     """
     size = -(-opt.batch_size // (opt.accumulate * max(1, len(opt.gpu_ids))))
     alone = {"gpu_ids": [], "compile": False, "pool_size": 0, "precision": "fp32", "accumulate": 1}
-    alone |= {"ema": None}
     twin = argparse.Namespace(**vars(opt) | alone)
     slots = twin.ins_max = getattr(opt, "ins_per", 1)
     half = HALF.get(opt.precision)

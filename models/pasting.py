@@ -5,18 +5,19 @@
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
+from torch.nn.functional import avg_pool2d, max_pool2d, pad
 
 from data.scene import Scene
 
 EDGES = ("soft", "hard")
 BASES = ("source", "fill")
-FILL_LEVELS = 8  # halvings of the picture: holes of up to 256 pixels
+MOST_PIXELS = 100  # more would be no pasting
+REACHES = tuple(2**level for level in range(1, 9))  # pixels, of what fills a hole
 
 
 def add_pasting_arguments(parser, is_train: bool) -> None:
@@ -28,19 +29,14 @@ def add_pasting_arguments(parser, is_train: bool) -> None:
         const=1,
         metavar="PIXELS",
         help="paste every translation on the picture it came from, in training and testing: only "
-        "objects and this many pixels around them change (1 if none are given; default: off, as "
-        "in the paper)",
+        "objects change, and pixels that close to them (1 if none are given; default: off, as in "
+        "the paper)",
     )
     group.add_argument(
-        "--no_paste",
-        dest="paste",
-        action="store_const",
-        const=None,
-        default=argparse.SUPPRESS,
-        help="off, in a run that had it",
-    )
-    group.add_argument(
-        "--paste_edge", choices=EDGES, default="soft", help="how --paste ends around objects"
+        "--paste_edge",
+        choices=EDGES,
+        default="soft",
+        help="soft: fading over twice the PIXELS of --paste; hard: all of them or none",
     )
     group.add_argument(
         "--paste_on",
@@ -51,6 +47,14 @@ def add_pasting_arguments(parser, is_train: bool) -> None:
         "around them",
     )
     if not is_train:
+        group.add_argument(
+            "--no_paste",
+            dest="paste",
+            action="store_const",
+            const=None,
+            default=argparse.SUPPRESS,
+            help="whole translations of a run that was trained with --paste",
+        )
         parser.group("results").add_argument(
             "--composite",
             type=int,
@@ -60,6 +64,16 @@ def add_pasting_arguments(parser, is_train: bool) -> None:
             help="paste the translated instances on the source's background, feathered over "
             "this many pixels (4 if none are given)",
         )
+
+
+def pasting_problems(opt) -> Iterator[str]:
+    """One line for each option of pasting that cannot work."""
+    if opt.paste is None:
+        for flag in ("paste_edge", "paste_on"):
+            if flag in opt.typed:
+                yield f"--{flag} {getattr(opt, flag)}: says how to --paste, which is off: type both"
+    elif not 0 <= opt.paste <= MOST_PIXELS:
+        yield f"--paste {opt.paste}: from 0 to {MOST_PIXELS} pixels"
 
 
 def pasting_of(opt) -> "Pasting | None":
@@ -137,27 +151,29 @@ def paste_weight(union: Tensor, radius: int, edge: str) -> Tensor:
 def colours_around(image: Tensor, hole: Tensor) -> Tensor:
     """What to fill a hole of the image [B, C, H, W] with: the colours around it, made smooth.
 
-    hole [B, 1, H, W] in [0, 1]. Known colours are averaged over ever larger squares, and what is
-    not known at one size is taken from the next (pull-push, Gortler et al. 1996, "The Lumigraph").
+    hole [B, 1, H, W] in [0, 1]. Means of the known colours over small neighbourhoods are taken
+    where enough of these are known, over larger ones elsewhere, in the end over the whole picture:
+    the pull-push of Gortler et al. 1996 ("The Lumigraph"), at full resolution.
     """
     known = 1 - hole
-    levels = [torch.cat([image * known, known], 1)]  # colours times weights, and weights
-    for _ in range(FILL_LEVELS):
-        levels.append(avg_pool2d(levels[-1], 2, ceil_mode=True, count_include_pad=False))
-    result = mean_colour(levels[-1].mean((2, 3), keepdim=True))
-    for level in reversed(levels[1:]):
-        enough = (4 * level[:, -1:]).clamp(max=1)  # one known pixel of four
-        result = torch.lerp(resized(result, level), mean_colour(level), enough)
-    return resized(result, image)
+    sums = torch.cat([image * known, known], 1)  # of colours times weights, and of weights
+    result = mean_colour(sums.sum((2, 3), keepdim=True))
+    for reach in reversed(REACHES):
+        near = tents(sums.shape[2], reach, sums) @ sums @ tents(sums.shape[3], reach, sums)
+        share = near[:, -1:] / reach**2  # of the neighbourhood, how much is known
+        result = torch.lerp(result, mean_colour(near), (4 * share).clamp(max=1))
+    return result
 
 
-def resized(image: Tensor, like: Tensor) -> Tensor:
-    return interpolate(image, size=like.shape[-2:], mode="bilinear", align_corners=False)
+def tents(length: int, reach: int, like: Tensor) -> Tensor:
+    """Weights of pixels by their distance along a line, [length, length]: 1, falling to 0."""
+    places = torch.arange(length, device=like.device, dtype=like.dtype)
+    return (1 - (places[:, None] - places).abs() / reach).clamp(min=0)
 
 
-def mean_colour(level: Tensor) -> Tensor:
+def mean_colour(sums: Tensor) -> Tensor:
     """Colours [B, C, h, w] of their sums and weights together, [B, C + 1, h, w]."""
-    return level[:, :-1] / level[:, -1:].clamp(min=1e-6)
+    return sums[:, :-1] / sums[:, -1:].clamp(min=1e-6)
 
 
 def composite(source: Scene, fake: Scene, feather: int) -> Scene:

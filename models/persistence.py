@@ -5,12 +5,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from models.averages import SUFFIX
 from models.guard import Moment
 from models.networks.official import from_official, to_official
 from models.replay import write_dump
 from models.schedules import follow_options
-from util.checkpoint import Checkpoints
+from util.checkpoint import AVERAGED, Checkpoints
 from util.errors import UserError
 from util.progress import Progress
 
@@ -34,7 +33,7 @@ class Persistent:
         label = self.opt.label
         if not self.is_train:
             self.averaged = self.takes_averages(checkpoints, label)
-            self.load_networks(checkpoints, label, SUFFIX if self.averaged else "")
+            self.load_networks(checkpoints, label, AVERAGED if self.averaged else "")
             return f"weights: {label}{', averaged' * self.averaged}"
         if not self.opt.continue_train:
             return "starting anew"
@@ -45,13 +44,16 @@ class Persistent:
 
     def takes_averages(self, checkpoints: Checkpoints, label: str) -> bool:
         """Whether a test takes averaged weights: as `--weights` says, or if there are any."""
-        there = all(checkpoints.has_weights(label, name + SUFFIX) for name in self.networks)
+        if self.opt.weights == "raw":
+            return False
+        there = checkpoints.has_averages(label, self.networks)
         if self.opt.weights == "ema" and not there:
+            checkpoints.weights(label, next(iter(self.networks)))  # raises if there is no `label`
             raise UserError(
                 f"--weights ema: {checkpoints.folder} has no averaged weights `{label}`; they are "
                 "made by train.py --ema PICTURES"
             )
-        return there and self.opt.weights != "raw"
+        return there
 
     def load_networks(self, checkpoints: Checkpoints, label: str, suffix: str = "") -> str:
         """Load the weights `label`; discriminators may be missing. Returns a line to print.

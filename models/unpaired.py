@@ -16,7 +16,7 @@ from models.guard import Moment
 from models.losses import adversarial_loss, mean_by_name, set_l1_loss
 from models.mask_facts import MaskFacts
 from models.networks import build_discriminator, build_generator
-from models.pasting import add_pasting_arguments, composite, pasting_of
+from models.pasting import add_pasting_arguments, composite, pasting_of, pasting_problems
 from models.sequential import (
     Group,
     Part,
@@ -66,6 +66,10 @@ class UnpairedModel(BaseModel):
             help="weight of the identity loss (Eq. 5), a factor on lambda_A and lambda_B",
         )
         return parser
+
+    @staticmethod
+    def option_problems(opt) -> Iterator[str]:
+        yield from pasting_problems(opt)
 
     def __init__(self, opt, device: torch.device):
         super().__init__(opt, device)

@@ -20,7 +20,6 @@ from util.files import write_text
 
 MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 OPTIONS_FILE = "options.json"
-PASTE_MOST = 100  # pixels: more would be no pasting
 
 
 class BaseOptions:
@@ -174,8 +173,6 @@ class BaseOptions:
             value, least = getattr(opt, flag, None), int(flag in at_least_one)
             if value is not None and value < least:
                 yield f"--{flag} {value}: at least {least}"
-        if not 0 <= (getattr(opt, "paste", None) or 0) <= PASTE_MOST:
-            yield f"--paste {opt.paste}: from 0 to {PASTE_MOST} pixels"
         if opt.seed >= 2**63:
             yield f"--seed {opt.seed}: less than 2^63"
         if opt.init_gain <= 0:
@@ -220,8 +217,8 @@ class BaseOptions:
     def changed(self, opt: argparse.Namespace) -> dict:
         """The options that differ from their defaults."""
         own = self.saved(opt)
-        defaults = {name: self.defaults.get(name) for name in own}
-        return {n: own[n] for n, x in sorted(defaults.items()) if x is not None and own[n] != x}
+        known = {n: x for n, x in self.defaults.items() if x is not None or n in opt.typed}
+        return {n: own[n] for n, x in sorted(known.items()) if n in own and own[n] != x}
 
     def text(self, opt: argparse.Namespace) -> str:
         """The options as a list, those that differ from their defaults marked."""

@@ -29,7 +29,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         super().__init__(prog, max_help_position=32, width=100)
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        silent = action.default in (None, "", argparse.SUPPRESS) or action.nargs == 0
+        silent = action.default in (None, "", argparse.SUPPRESS, []) or action.nargs == 0
         if isinstance(action.default, list):
             return f"{action.help} (default: {','.join(map(str, action.default))})"
         return action.help if silent else super()._get_help_string(action)

@@ -232,6 +232,8 @@ class TrainOptions(BaseOptions):
                 yield f"--{flag} {getattr(opt, flag)}: must not be negative"
         if unknown := [kind for kind in opt.diffaug if kind not in KINDS]:
             yield f"--diffaug {unknown[0]}: there is none. {did_you_mean(unknown[0], KINDS)}"
+        if len(set(opt.diffaug)) < len(opt.diffaug):
+            yield f"--diffaug {','.join(opt.diffaug)}: each of them once"
         if opt.ema is not None and not opt.ema > 0:
             yield f"--ema {opt.ema}: more than 0 pictures"
         if not 0 <= opt.beta1 < 1:

@@ -11,9 +11,10 @@ from torch import nn
 import test as test_command
 import train
 from conftest import double_model, one_line_error, random_scene
+from models import averages
 from models.averages import RAMP_UP, Averages
 from scripts import export
-from util.state_file import load_file
+from util.state_file import load_file, write_state
 
 WORDS = "--niter 1 --niter_decay 0 --no_html --init_gain 0.3"
 
@@ -23,15 +24,15 @@ def test_a_half_life_ago_weighs_half():
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     late = 1000 / RAMP_UP  # pictures after which the half-life is the one that was asked for
     for pictures in (1, 4, 50):
-        averages = Averages({"G": network}, half_life=100)
+        kept = Averages({"G": network}, half_life=100)
         before = {k: v.clone() for k, v in network.state_dict().items()}
         with torch.no_grad():
             for tensor in network.parameters():
                 tensor.add_(1)
             network[1].running_mean.add_(1)
         for step in range(100 // pictures):
-            averages.update(late + step * pictures, pictures)
-        for key, value in averages.networks["G"].state_dict().items():
+            kept.update(late + step * pictures, pictures)
+        for key, value in kept.networks["G"].state_dict().items():
             if value.is_floating_point():
                 expected = (before[key] + network.state_dict()[key]) / 2
                 assert torch.allclose(value, expected, atol=1e-5), key
@@ -39,12 +40,12 @@ def test_a_half_life_ago_weighs_half():
 
 def test_early_on_untrained_weights_are_forgotten():
     network = nn.Linear(2, 2)
-    averages = Averages({"G": network}, half_life=1e6)
+    kept = Averages({"G": network}, half_life=1e6)
     with torch.no_grad():
         network.weight.fill_(5)
-    averages.update(4, 4)
-    assert torch.allclose(averages.networks["G"].weight, network.weight, atol=1e-5)
-    assert not any(weight.requires_grad for weight in averages.networks["G"].parameters())
+    kept.update(4, 4)
+    assert torch.allclose(kept.networks["G"].weight, network.weight, atol=1e-5)
+    assert not any(weight.requires_grad for weight in kept.networks["G"].parameters())
 
 
 def test_a_model_averages_its_generators_once_a_step():
@@ -72,15 +73,63 @@ def test_files_of_a_run_and_those_of_a_run_without(run):
     assert files == raw and state("r")["model"]["averages"] == {}
 
 
-def test_averages_begin_where_a_run_goes_on(run):
-    run(train.main, f"--name r {WORDS}")
+def distance(one: dict, other: dict) -> float:
+    """The largest difference of two networks' weights."""
+    return max((value - other[key]).abs().max().item() for key, value in one.items())
+
+
+@pytest.mark.parametrize("words", ["", "--epoch 1"])
+def test_averages_begin_where_a_run_goes_on(run, monkeypatch, words):
+    """From a state without any, and from weights alone; an endless half-life keeps that beginning."""
+    run(train.main, f"--name r --save_epoch_freq 1 {WORDS}")
     before = state("r")["model"]["networks"]["G_A"]
+    monkeypatch.setattr(averages, "RAMP_UP", 1e9)
+    run(train.main, f"--name r --continue_train {words} {WORDS} --niter 2 --ema 1e9")
+    found = state("r")["model"]
+    assert distance(found["averages"]["G_A"], before) < 1e-6
+    assert distance(found["networks"]["G_A"], before) > 1e-4
+
+
+def test_averages_go_on_where_they_were(run, monkeypatch):
+    run(train.main, f"--name r --ema 4 {WORDS}")
+    before = state("r")["model"]
+    assert distance(before["averages"]["G_A"], before["networks"]["G_A"]) > 1e-6
+    monkeypatch.setattr(averages, "RAMP_UP", 1e9)
     run(train.main, f"--name r --continue_train {WORDS} --niter 2 --ema 1e9")
-    averaged = state("r")["model"]["averages"]["G_A"]
-    trained = state("r")["model"]["networks"]["G_A"]
-    apart = [(averaged[k] - v).abs().max() for k, v in before.items()]
-    moved = [(trained[k] - v).abs().max() for k, v in before.items()]
-    assert 0 < max(apart) < 1.01 * max(moved)
+    after = state("r")["model"]["averages"]["G_A"]
+    assert distance(after, before["averages"]["G_A"]) < 1e-7
+
+
+def test_pictures_of_all_processes_count():
+    """Of a last batch that is uneven, too: the trainer says how many they are."""
+    model = double_model("--ema 2 --ins_max 1 --ins_per 1")
+    kept = {k: v.clone() for k, v in model.averages.networks["G_A"].state_dict().items()}
+    model.step({"A": random_scene([1], seed=1), "B": random_scene([1], seed=2)}, 1000, 4)
+    for key, value in model.networks["G_A"].state_dict().items():
+        expected = kept[key] + 0.75 * (value - kept[key])
+        assert torch.allclose(model.averages.networks["G_A"].state_dict()[key], expected)
+
+
+@pytest.mark.parametrize("content", [b"torn", {"whole": "and of another program"}])
+def test_a_test_with_its_weights_needs_no_state(run, content):
+    run(train.main, f"--name r {WORDS}")
+    path = Path("checkpoints/r/state.pt")
+    Path("checkpoints/r/state_before.pt").unlink(missing_ok=True)
+    path.write_bytes(content) if isinstance(content, bytes) else write_state(path, content)
+    run(test_command.main, "--name r")
+    run(test_command.main, "--name r --weights raw")
+
+
+def test_a_state_of_another_program_is_one_line(run, capsys):
+    run(train.main, f"--name r {WORDS}")
+    for path in Path("checkpoints/r").glob("*.p*t*"):
+        path.unlink()
+    write_state(Path("checkpoints/r/state.pt"), {"whole": "and of another program"})
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        run(test_command.main, "--name r")
+    assert stop.value.code == 2
+    one_line_error(capsys, "state.pt", "no state of ours")
 
 
 def test_a_test_takes_averages_where_there_are_any(run, capsys):
@@ -133,6 +182,7 @@ def test_mistakes_are_one_line(run, capsys):
         (train.main, "--name x --ema -3", "--ema -3"),
         (train.main, "--name x --ema nan", "--ema: nan"),
         (test_command.main, "--name r --weights ema", "--weights ema: "),
+        (test_command.main, "--name r --weights ema --epoch 77", "no such checkpoint"),
         (test_command.main, "--name r --weights best", "--weights"),
     ):
         with pytest.raises(SystemExit) as stop:

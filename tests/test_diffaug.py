@@ -46,10 +46,12 @@ def test_each_sample_has_its_own_draw_and_gradients_flow(kind):
         *(t[:1].expand(6, *t.shape[1:]).clone() for t in (scene.image, scene.masks, scene.present))
     )
     same.image.requires_grad_()
+    same.masks.requires_grad_()
     other = augmented(same, [kind])
     assert len({tuple(one.flatten().tolist()) for one in other.image.detach()}) > 3
-    other.image.sum().backward()
-    assert (same.image.grad.flatten(1).abs().sum(1) > 0).all()
+    (other.image.sum() + other.masks.sum()).backward()
+    for tensor in (same.image, same.masks):
+        assert (tensor.grad.flatten(1).abs().sum(1) > 0).all()
 
 
 def test_moves_are_whole_pixels_within_an_eighth():
@@ -75,8 +77,21 @@ def test_reals_and_fakes_of_both_players(monkeypatch):
         assert len(seen) == calls  # of each direction: the fake for G, the real and the fake for D
 
 
+@pytest.mark.parametrize("words", ["--accumulate 4", "--model cycle_gan", "--model cycle_gan_seg"])
+def test_every_model_and_empty_parts_take_steps(words):
+    """Pictures without instances, and parts of a batch without pictures that take part."""
+    model = double_model(f"--batch_size 4 --diffaug {','.join(ALL)} {words}")
+    batch = {"A": random_scene([3, 0, 1, 0], seed=1), "B": random_scene([1, 3, 0, 0], seed=2)}
+    assert [model.step(batch, number) for number in (0, 4)] == [None, None]
+    assert all(loss.isfinite() for loss in model.losses.values())
+
+
 def test_mistakes_are_one_line(run, capsys):
-    for words, said in (("colour", "did you mean color?"), ("color,", "--diffaug")):
+    for words, said in (
+        ("colour", "did you mean color?"),
+        ("color,", "--diffaug"),
+        ("color,color", "once"),
+    ):
         with pytest.raises(SystemExit) as stop:
             run(train.main, f"--name r --diffaug {words}")
         assert stop.value.code == 2

@@ -48,11 +48,11 @@ def gradient_difference(one, other) -> float:
 
 
 @pytest.mark.parametrize("pieces", [2, 3, 4])
-@pytest.mark.parametrize("pool", [0, 2])
-def test_accumulated_parts_are_the_batch(pieces, pool):
+@pytest.mark.parametrize("pool,paste", [(0, "--paste 1"), (2, "--paste 0 --paste_on fill")])
+def test_accumulated_parts_are_the_batch(pieces, pool, paste):
     """Gradients, losses and the pool's content at fixed spectral norms; parts may be empty."""
     batch = {"A": random_scene([3, 0, 1, 2], seed=1), "B": random_scene([1, 3, 0, 0], seed=2)}
-    fixed = f"--lr 0 --lr_D 0 --init_gain 0.3 --batch_size 4 --paste 1 --pool_size {pool}"
+    fixed = f"--lr 0 --lr_D 0 --init_gain 0.3 --batch_size 4 {paste} --pool_size {pool}"
     whole, parts = (double_model(f"{fixed} {words}") for words in ("", f"--accumulate {pieces}"))
     for model in (whole, parts):
         for _ in range(2):

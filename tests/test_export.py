@@ -19,10 +19,10 @@ def trained(run):
     run(train.main, "--name r --niter 1 --niter_decay 0 --no_html --init_gain 0.3")
 
 
-def agree(found, expected) -> None:
+def agree(found, expected, tolerance: float = TOLERANCE) -> None:
     for one, other in zip(found, expected, strict=True):
         assert one.shape == other.shape
-        assert (torch.as_tensor(one) - other).abs().max() < TOLERANCE
+        assert (torch.as_tensor(one) - other).abs().max() < tolerance
 
 
 def test_onnx_and_program_agree_with_pytorch(trained, capsys):
@@ -119,10 +119,11 @@ def test_pasting_is_in_the_graph(run, edge, on):
     export.main(["--name", "r", "--masks", "2"])
     opt, checkpoints = export.options(export.parse(["--name", "r"]))
     network = export.load_generator(opt, checkpoints, "AtoB")
+    program = torch.export.load("exported/r_AtoB.pt2").module()
     session = onnxruntime.InferenceSession(
         "exported/r_AtoB.onnx", providers=["CPUExecutionProvider"]
     )
-    for height, width in ((52, 28), (64, 64)):
+    for height, width in ((24, 28), (64, 64), (132, 200)):
         image = torch.rand(1, 3, height, width) * 2 - 1
         masks = torch.full((1, 2, height, width), -1.0)
         masks[0, 0, 10:18, 8:14] = 1
@@ -131,7 +132,8 @@ def test_pasting_is_in_the_graph(run, edge, on):
         found = session.run(["translated_image", "translated_masks"], named)
         pasting = Pasting(2, edge, on)
         expected = export.PastingGenerator(network, pasting)(image, masks, present)
-        agree(found, expected)
+        agree(found, expected, 1e-3)  # weights so small are normalised: more is lost in rounding
+        agree(program(image, masks, present), expected, 1e-3)
         objects = (torch.cat([masks, expected[1]], 1) > 0).any(1, keepdim=True).float()
         outside = (grown(objects, 4) == 0).expand_as(image)
         assert torch.equal(torch.as_tensor(found[0])[outside], image[outside])

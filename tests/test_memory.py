@@ -104,3 +104,13 @@ def test_out_of_memory_is_one_line_with_flags(error, run, monkeypatch, capsys):
 def test_other_errors_are_not_called_lack_of_memory():
     with pytest.raises(RuntimeError, match="sizes"), enough_memory("buy more"):
         raise RuntimeError("sizes do not match")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_recipe_is_estimated(precision):
+    """Pasting and augmentation can be walked through; averages are one more copy of G."""
+    words = f"--precision {precision} --paste 1 --diffaug color,translation,cutout"
+    sample = scenes([1], [1])
+    plain, _ = estimate(train_options(words), sample)
+    averaged, _ = estimate(train_options(f"{words} --ema 100 --paste_on fill"), sample)
+    assert plain < averaged < 1.5 * plain

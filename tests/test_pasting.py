@@ -14,7 +14,7 @@ import test as test_command
 import train
 from conftest import double_model, one_line_error, random_scene
 from data.scene import Scene
-from models.pasting import FILL_LEVELS, Pasting, colours_around, paste_weight
+from models.pasting import Pasting, colours_around, paste_weight
 from models.sequential import Group, divided
 from options.test_options import TestOptions
 
@@ -111,7 +111,7 @@ def test_what_is_filled_in_is_what_is_around():
     result = colours_around(torch.where(hole > 0, 5.0, ramp), hole)
     assert (result - ramp)[inside].abs().max() < 0.35
     assert colours_around(ramp, torch.ones_like(hole)).abs().max() == 0
-    for height, width in ((24, 36), (300, 2**FILL_LEVELS)):
+    for height, width in ((24, 36), (300, 256)):
         one_colour = torch.full((1, 3, height, width), 0.3)
         hole = torch.ones(1, 1, height, width)
         hole[..., 0, :] = 0  # a single known row
@@ -267,6 +267,8 @@ def test_mistakes_are_one_line(run, capsys):
         ("--paste -1", "--paste -1: from 0"),
         ("--paste 101", "--paste 101"),
         ("--paste x", "--paste"),
+        ("--paste_on fill", "--paste_on fill: "),
+        ("--paste_edge hard", "--paste_edge hard: "),
         ("--paste --model cycle_gan", "cycle_gan sees no masks"),
         ("--paste --paste_edge blurred", "--paste_edge"),
     ):

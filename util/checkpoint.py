@@ -2,8 +2,7 @@
 
 import os
 import re
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 
 from util.distributed import from_main, gather, is_main, rank, world_size
 from util.errors import UserError
-from util.files import remove, remove_leftovers, sole_owner, sync_folder, write_atomic
+from util.files import keep_as, remove, remove_leftovers, sole_owner, sync_folder, write_atomic
 from util.progress import Progress
 from util.saver import KeptCopy, Saver
 from util.stamp import device_name
@@ -20,6 +19,7 @@ from util.state_file import TornError, first_line, load_file, read_state, save, 
 STATE_FILE = "state.pt"
 COMING_FILE = "state_coming.pt"  # the save that is being written
 EARLIER_FILE = "state_before.pt"  # the save before, should the newest one be lost
+AVERAGED = "_ema"  # ends the names of averaged networks' files
 RUNNING_FILE = ".running"  # which the run that writes in the folder has locked
 OF_A_RUN = ("*_net_*.pth", "broken_*.pt", "val_scores.jsonl", "val", "starts.jsonl")
 PATIENCE = 600.0  # seconds that the end of a run waits for room on the disk
@@ -117,7 +117,7 @@ class Checkpoints:
         for name, path in paths.items():
             write_atomic(path, lambda file, name=name: save(states[name], file))
         for path in {*self.folder.glob(f"{label}_net_*.pth")} - {*paths.values()}:
-            path.unlink(missing_ok=True)  # averages of before, which nobody is to take for today's
+            path.unlink(missing_ok=True)  # averages of an earlier save, of a run without them now
 
     def own_path(self, stem: str) -> Path:
         """A file of this process alone."""
@@ -193,19 +193,35 @@ class Checkpoints:
 
     def has_weights(self, label: str, name: str) -> bool:
         """Whether `weights` would find something."""
-        if self.weights_path(label, name).is_file():
-            return True
-        return label == "latest" and self.has_state() and name in weights_of(self.newest_state()[1])
+        fallback = label == "latest" and self.has_state()
+        return self.weights_path(label, name).is_file() or fallback
+
+    def has_averages(self, label: str, names: Iterable[str]) -> bool:
+        """Whether there are averaged weights of all these networks.
+
+        The state is asked only where it is the one to have weights at all.
+        """
+        files = [self.weights_path(label, name) for name in names]
+        if all(map(Path.is_file, files)) or label != "latest" or not self.has_state():
+            return all(self.weights_path(label, name + AVERAGED).is_file() for name in names)
+        return all(name + AVERAGED in self.state_weights()[1] for name in names)
+
+    def state_weights(self) -> tuple[Path, dict[str, Mapping]]:
+        """The newest state's file, and the weights in it. Raises UserError if it has none."""
+        path, state = self.newest_state()
+        try:
+            return path, weights_of(state)
+        except (KeyError, TypeError, AttributeError):
+            raise UserError(f"{path} holds no networks: it is no state of ours") from None
 
     def weights(self, label: str, name: str) -> dict:
         """One network's weights with the official keys."""
         path = self.weights_path(label, name)
         if not path.is_file() and label == "latest" and self.has_state():
-            path, state = self.newest_state()
-            try:
-                return weights_of(state)[name]
-            except (KeyError, TypeError):
-                raise UserError(f"{path} holds no network {name}: it is no state of ours") from None
+            path, weights = self.state_weights()
+            if name not in weights:
+                raise UserError(f"{path} holds no network {name}: it is no state of ours")
+            return weights[name]
         if not path.is_file():
             labels = self.labels(name)
             raise UserError(
@@ -241,7 +257,7 @@ class Checkpoints:
 def weights_of(state: Mapping) -> dict[str, Mapping]:
     """All that a state has a .pth file of, by the network's name there."""
     averages = state["model"].get("averages", {})  # none in older states
-    return state["model"]["networks"] | {f"{name}_ema": own for name, own in averages.items()}
+    return state["model"]["networks"] | {name + AVERAGED: own for name, own in averages.items()}
 
 
 def process_state(states: list[dict]) -> dict | None:
@@ -271,17 +287,6 @@ def difference(before: Mapping, now: Mapping) -> str:
         for name, value in now.items()
         if before.get(name, value) != value
     )
-
-
-def keep_as(path: Path, other: Path) -> None:
-    """The same file under another name too, in the place of what had it."""
-    beside = other.with_name(f".{other.name}.{os.getpid()}.tmp")
-    beside.unlink(missing_ok=True)
-    try:
-        os.link(path, beside)
-    except OSError:  # a file system without links
-        shutil.copyfile(path, beside)
-    os.replace(beside, other)
 
 
 def random_states() -> dict:

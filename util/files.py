@@ -177,3 +177,14 @@ def replace_folder(folder: Path, root: Path) -> None:
         root.rename(old)
     folder.rename(root)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def keep_as(path: Path, other: Path) -> None:
+    """The same file under another name too, in the place of what had it."""
+    beside = other.with_name(f".{other.name}.{os.getpid()}.tmp")
+    beside.unlink(missing_ok=True)
+    try:
+        os.link(path, beside)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, beside)
+    os.replace(beside, other)

@@ -108,9 +108,10 @@ class Trainer:
         Steps are numbered by the pictures before them.
         """
         broken = None
+        pictures = self.loader.batch_after(self.progress.images)
         if self.progress.total not in self.recovery.left_out:
-            broken = self.model.step(batch, self.progress.total)
-        self.progress.advance(self.loader.batch_after(self.progress.images))
+            broken = self.model.step(batch, self.progress.total, pictures)
+        self.progress.advance(pictures)
         self.timer.step_done(self.progress.step)
         return 0 if broken is None else 1 + broken
 

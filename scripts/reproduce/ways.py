@@ -71,29 +71,28 @@ class Study:
         done = laboratory.done(rows)
         if not done:
             return
-        lines = [
-            [way, *(cell([row for row in done if row["way"] == way], name) for name in SCORES)]
-            for way in self.ways
-        ]
-        seeds = len({row["seed"] for row in done})
+        lines = []
+        for way in self.ways:
+            if own := [row for row in done if row["way"] == way]:
+                lines.append([way, str(len(own)), *(cell(own, name) for name in SCORES)])
         parts = [
-            f"Mean ± sd over {seeds} seeds, both directions averaged.",
-            markdown(["way", *SCORES.values()], lines),
+            "Mean ± sd over the seeds, both directions averaged.",
+            markdown(["way", "seeds", *SCORES.values()], lines),
         ]
         for domain, title in (("A", "disks to triangles"), ("B", "triangles to disks")):
-            name = self.write_sheet(laboratory, rows, args, domain)
-            parts.append(f"![{title}]({args.folder.name}/{name})")
+            if name := self.write_sheet(laboratory, rows, args, domain):
+                parts.append(f"![{title}]({args.folder.name}/{name})")
         put(args.folder.parent / "results.md", self.name, "\n\n".join([*parts, commands_of(done)]))
 
     def write_sheet(
         self, laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace, domain: str
-    ) -> str:
-        """The same pictures in all ways, by the first seed, if their translations are here."""
+    ) -> str | None:
+        """The same pictures in all ways, by the first seed; None if there are none."""
         output = args.folder / f"{self.name}_{domain}.png"
         own = [row for row in rows if row.facts["seed"] == 0 and laboratory.record(row)]
-        if laboratory.at_hand(own):
+        if own and laboratory.at_hand(own):
             folders = [PairFolder(laboratory.results(row)) for row in own]
             labels = [row.facts["way"].replace(", ", ",\n", 1) for row in own]
             tiles = contact_sheet.direction_rows(folders, labels, domain, columns=8, side=96)
             save_sheet(sheet(tiles), output)
-        return output.name
+        return output.name if output.is_file() else None
