@@ -28,6 +28,7 @@ STUDY = Study(
         "--ema": Way("", "--weights ema"),
         "--diffaug color,translation,cutout": Way("--diffaug color,translation,cutout", RAW),
         "--diffaug translation,cutout": Way("--diffaug translation,cutout", RAW),
+        "--diffaug color,translation": Way("--diffaug color,translation", RAW),
         "--diffaug translation": Way("--diffaug translation", RAW),
     },
 )
