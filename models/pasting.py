@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d, pad
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from data.scene import Scene
 
 EDGES = ("soft", "hard")
 BASES = ("source", "fill")
 MOST_PIXELS = 100  # more would be no pasting
-REACHES = tuple(2**level for level in range(1, 9))  # pixels, of what fills a hole
+REACHES = (128, 64, 32, 16, 8, 4, 2)  # of what lends colours to a hole, in pixels of half size
 
 
 def add_pasting_arguments(parser, is_train: bool) -> None:
@@ -153,22 +153,26 @@ def colours_around(image: Tensor, hole: Tensor) -> Tensor:
 
     hole [B, 1, H, W] in [0, 1]. Means of the known colours over small neighbourhoods are taken
     where enough of these are known, over larger ones elsewhere, in the end over the whole picture:
-    the pull-push of Gortler et al. 1996 ("The Lumigraph"), at full resolution.
+    the pull-push of Gortler et al. 1996 ("The Lumigraph") without its pyramid. H and W are even.
     """
     known = 1 - hole
-    sums = torch.cat([image * known, known], 1)  # of colours times weights, and of weights
+    # colours times weights, and weights, at half the size: what is smooth loses nothing by it
+    sums = avg_pool2d(torch.cat([image * known, known], 1), 2)
     result = mean_colour(sums.sum((2, 3), keepdim=True))
-    for reach in reversed(REACHES):
-        near = tents(sums.shape[2], reach, sums) @ sums @ tents(sums.shape[3], reach, sums)
-        share = near[:, -1:] / reach**2  # of the neighbourhood, how much is known
-        result = torch.lerp(result, mean_colour(near), (4 * share).clamp(max=1))
-    return result
+    height, width = sums.shape[2:]
+    near = tents(height, sums) @ sums @ tents(width, sums)  # [reaches, B, C + 1, H, W]
+    for reach, own in zip(REACHES, near, strict=True):
+        share = own[:, -1:] / reach**2  # of the neighbourhood, how much is known
+        result = torch.lerp(result, mean_colour(own), (4 * share).clamp(max=1))
+    return interpolate(result, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-def tents(length: int, reach: int, like: Tensor) -> Tensor:
-    """Weights of pixels by their distance along a line, [length, length]: 1, falling to 0."""
+def tents(length: int, like: Tensor) -> Tensor:
+    """Weights of pixels on a line by their distance, 1 to 0: [reaches, 1, 1, length, length]."""
     places = torch.arange(length, device=like.device, dtype=like.dtype)
-    return (1 - (places[:, None] - places).abs() / reach).clamp(min=0)
+    reaches = torch.tensor(REACHES, device=like.device, dtype=like.dtype)
+    distances = (places[:, None] - places).abs()
+    return (1 - distances / reaches[:, None, None, None, None]).clamp(min=0)
 
 
 def mean_colour(sums: Tensor) -> Tensor:
