@@ -29,8 +29,8 @@ def add_pasting_arguments(parser, is_train: bool) -> None:
         const=1,
         metavar="PIXELS",
         help="paste every translation on the picture it came from, in training and testing: only "
-        "objects change, and pixels that close to them (1 if none are given; default: off, as in "
-        "the paper)",
+        "objects change, with an edge this wide around them (1 if no number is given; default: "
+        "off, as in the paper)",
     )
     group.add_argument(
         "--paste_edge",

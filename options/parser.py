@@ -30,7 +30,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         silent = action.default in (None, "", argparse.SUPPRESS, []) or action.nargs == 0
-        if isinstance(action.default, list):
+        if isinstance(action.default, list) and not silent:
             return f"{action.help} (default: {','.join(map(str, action.default))})"
         return action.help if silent else super()._get_help_string(action)
 

@@ -150,8 +150,8 @@ class TrainOptions(BaseOptions):
             type=lambda text: text.split(","),
             default=[],
             metavar="KIND,…",
-            help="for few pictures: augment what discriminators see, real and fake, by translation, "
-            "which helped where it was measured, or by color or cutout (default: none)",
+            help="for few pictures: augment what discriminators see, real and fake, by translation "
+            "(which helped where it was measured), color, cutout (default: none)",
         )
         group.add_argument(
             "--pool_size", type=int, default=50, help="past fakes kept for D, per direction"
