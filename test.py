@@ -39,7 +39,7 @@ def test(opt) -> Path:
 
     about = {
         "model": opt.model,
-        "epoch": f"{opt.label}{', averaged' * translate.model.averaged}",
+        "epoch": translate.model.loaded,
         "data": opt.dataroot,
         "date": now(),
     }

@@ -60,7 +60,7 @@ class BaseModel(Persistent, ABC):
         self.fake: dict[str, Scene] = {}
         self.stages: dict[str, list[Stage]] = {}
         self.averages: Averages | None = None
-        self.averaged = False  # whether a test's weights are averages
+        self.loaded = ""  # the weights that a test uses, in words
         self.guard = Guard(device)
         self.objective = torch.zeros(2, device=device)  # sum and count of the generators' loss
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from data.scene import Scene
 
-SHIFT = 1 / 8  # of the side, along each axis
-CUT = 1 / 2  # side of what is cut out, of the picture's
+SHIFT = 1 / 8  # the farthest move, as a share of the picture's height and width
+CUT = 1 / 2  # height and width of what is cut out, as a share of the picture's
 
 
 def augmented(scene: Scene, kinds: Sequence[str]) -> Scene:

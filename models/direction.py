@@ -10,7 +10,8 @@ from data.scene import Scene
 from models.sequential import Group, Stage, Translation, divided, translate_in_groups
 from util.image_pool import ImagePool
 
-# what a generator made of a canvas with a group's masks, pasted on it; and its other masks
+# (a canvas with a group's masks, what a generator made of it, the same canvas with its other masks)
+# -> the second pasted on the first
 Pasted = Callable[[Scene, Scene, Sequence[Scene]], Scene]
 
 

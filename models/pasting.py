@@ -17,7 +17,7 @@ from data.scene import Scene
 EDGES = ("soft", "hard")
 BASES = ("source", "fill")
 MOST_PIXELS = 100  # more would be no pasting
-REACHES = (128, 64, 32, 16, 8, 4, 2)  # of what lends colours to a hole, in pixels of half size
+LEVELS = 7  # neighbourhoods that lend colours to a hole, of 2 to 128 pixels of the half size
 
 
 def add_pasting_arguments(parser, is_train: bool) -> None:
@@ -120,7 +120,8 @@ class Pasting:
         """With this union of a scene's masks, [B, 1, H, W] in [0, 1]."""
         before, after = union(canvas), union(fake)
         if self.on == "fill":
-            base = self.without(canvas.image, before, sum(map(union, others), 0 * before))
+            rest = sum(map(union, others), torch.zeros_like(before))
+            base = self.without(canvas.image, before, rest)
             weight = paste_weight(after, self.radius, self.edge)
         else:
             base = canvas.image
@@ -160,19 +161,24 @@ def colours_around(image: Tensor, hole: Tensor) -> Tensor:
     sums = avg_pool2d(torch.cat([image * known, known], 1), 2)
     result = mean_colour(sums.sum((2, 3), keepdim=True))
     height, width = sums.shape[2:]
-    near = tents(height, sums) @ sums @ tents(width, sums)  # [reaches, B, C + 1, H, W]
-    for reach, own in zip(REACHES, near, strict=True):
-        share = own[:, -1:] / reach**2  # of the neighbourhood, how much is known
+    near = tents(height, sums) @ sums @ tents(width, sums)  # [LEVELS, B, C + 1, H/2, W/2]
+    for level, own in enumerate(near):
+        share = own[:, -1:] / 4 ** (LEVELS - level)  # of the neighbourhood, how much is known
         result = torch.lerp(result, mean_colour(own), (4 * share).clamp(max=1))
     return interpolate(result, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def tents(length: int, like: Tensor) -> Tensor:
-    """Weights of pixels on a line by their distance, 1 to 0: [reaches, 1, 1, length, length]."""
-    places = torch.arange(length, device=like.device, dtype=like.dtype)
-    reaches = torch.tensor(REACHES, device=like.device, dtype=like.dtype)
-    distances = (places[:, None] - places).abs()
-    return (1 - distances / reaches[:, None, None, None, None]).clamp(min=0)
+    """Weights of pixels on a line by their distance: [LEVELS, 1, 1, length, length].
+
+    They fall from 1 to 0 within 2^LEVELS pixels, then half as many, ..., at last 2.
+    """
+    # all made on the device: a tensor of Python's numbers would have to be copied there, and waited
+    # for, in every step
+    kind = {"device": like.device, "dtype": like.dtype}
+    reaches = torch.arange(LEVELS, 0, -1, **kind).exp2()[:, None, None, None, None]
+    places = torch.arange(length, **kind)
+    return (1 - (places[:, None] - places).abs() / reaches).clamp(min=0)
 
 
 def mean_colour(sums: Tensor) -> Tensor:
@@ -191,7 +197,7 @@ def composite(source: Scene, fake: Scene, feather: int) -> Scene:
 
 
 def feathered(mask: Tensor, feather: int) -> Tensor:
-    """A mask [B, 1, H, W] of 0 and 1, still 1 inside, falling to 0 around it."""
+    """A mask [B, 1, H, W] in [0, 1]: where it is 1 still 1, falling to 0 around it."""
     if feather == 0:
         return mask
     padded = pad(grown(mask, feather), [feather] * 4, mode="replicate")

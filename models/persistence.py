@@ -32,9 +32,10 @@ class Persistent:
         """
         label = self.opt.label
         if not self.is_train:
-            self.averaged = self.takes_averages(checkpoints, label)
-            self.load_networks(checkpoints, label, AVERAGED if self.averaged else "")
-            return f"weights: {label}{', averaged' * self.averaged}"
+            averaged = self.takes_averages(checkpoints, label)
+            self.load_networks(checkpoints, label, AVERAGED if averaged else "")
+            self.loaded = f"{label}, averaged" if averaged else label
+            return f"weights: {self.loaded}"
         if not self.opt.continue_train:
             return "starting anew"
         if label == "latest" and checkpoints.has_state():

@@ -77,6 +77,7 @@ class UnpairedModel(BaseModel):
         self.reconstruction: dict[str, Scene] = {}
         self.present: dict[str, Tensor] = {}  # on the CPU
         self.mask_facts = MaskFacts()
+        self.pasting = pasting_of(opt)
         slots, judged = self.mask_slots(opt)
         keywords = generator_keywords(opt, slots)
         self.networks = {f"G_{x}": build_generator(**keywords) for x in "AB"}
@@ -146,10 +147,9 @@ class UnpairedModel(BaseModel):
         self, canvas: Scene, fake: Scene, others: Sequence[Scene], exactly: bool = False
     ) -> Scene:
         """The fake, with `--paste` pasted on its canvas; see `Pasting`."""
-        pasting = pasting_of(self.opt)
-        if not pasting:
+        if not self.pasting:
             return fake
-        return (pasting.exactly if exactly else pasting)(canvas, fake, others)
+        return (self.pasting.exactly if exactly else self.pasting)(canvas, fake, others)
 
     def set_input(self, scenes: Mapping[str, Scene]) -> None:
         """Take a batch: one scene per domain to be translated, still on the CPU."""

@@ -105,6 +105,14 @@ def one_line_error(capsys, *words: str) -> str:
     return lines[0]
 
 
+def refused(capsys, command, *words: str) -> None:
+    """The call ends with exit code 2 and one line, in which every one of `words` stands."""
+    with pytest.raises(SystemExit) as stop:
+        command()
+    assert stop.value.code == 2
+    one_line_error(capsys, *words)
+
+
 from annotated import ccp, coco, mhp  # noqa: F401, fixtures, which need what stands above
 from browser import chromium, look  # noqa: F401
 from foreign import write  # noqa: F401

@@ -1,6 +1,7 @@
 """Averaged generators: what they are, that they are kept with a run, and who translates with them."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 
 import test as test_command
 import train
-from conftest import double_model, one_line_error, random_scene
+from conftest import double_model, random_scene, refused
 from models import averages
 from models.averages import RAMP_UP, Averages
 from scripts import export
@@ -68,7 +69,11 @@ def test_files_of_a_run_and_those_of_a_run_without(run):
     one, other = (load_file(Path(f"checkpoints/r/latest_net_G_A{x}.pth")) for x in ("", "_ema"))
     assert one.keys() == other.keys()
     assert any(not torch.equal(one[key], other[key]) for key in one)
+    foreign = Path("checkpoints/r/latest_net_of_another_tool.pth")
+    foreign.write_bytes(b"kept")
     run(train.main, f"--name r --continue_train {WORDS} --niter 2")
+    assert foreign.read_bytes() == b"kept"
+    foreign.unlink()
     files = {path.name for path in Path("checkpoints/r").glob("latest_net_*")}
     assert files == raw and state("r")["model"]["averages"] == {}
 
@@ -126,10 +131,7 @@ def test_a_state_of_another_program_is_one_line(run, capsys):
         path.unlink()
     write_state(Path("checkpoints/r/state.pt"), {"whole": "and of another program"})
     capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        run(test_command.main, "--name r")
-    assert stop.value.code == 2
-    one_line_error(capsys, "state.pt", "no state of ours")
+    refused(capsys, partial(run, test_command.main, "--name r"), "state.pt", "no state of ours")
 
 
 def test_a_test_takes_averages_where_there_are_any(run, capsys):
@@ -185,7 +187,4 @@ def test_mistakes_are_one_line(run, capsys):
         (test_command.main, "--name r --weights ema --epoch 77", "no such checkpoint"),
         (test_command.main, "--name r --weights best", "--weights"),
     ):
-        with pytest.raises(SystemExit) as stop:
-            run(main, words)
-        assert stop.value.code == 2
-        one_line_error(capsys, said)
+        refused(capsys, partial(run, main, words), said)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -112,12 +112,12 @@ class Checkpoints:
         self.thin_out()
 
     def save_weights(self, states: Mapping[str, Mapping], label: str) -> None:
-        """Write one .pth file per network, and leave no other under this label."""
-        paths = {name: self.weights_path(label, name) for name in states}
-        for name, path in paths.items():
-            write_atomic(path, lambda file, name=name: save(states[name], file))
-        for path in {*self.folder.glob(f"{label}_net_*.pth")} - {*paths.values()}:
-            path.unlink(missing_ok=True)  # averages of an earlier save, of a run without them now
+        """Write one .pth file per network; averages of an earlier save under this label go."""
+        for name, weights in states.items():
+            path = self.weights_path(label, name)
+            write_atomic(path, lambda file, weights=weights: save(weights, file))
+            if name + AVERAGED not in states:
+                self.weights_path(label, name + AVERAGED).unlink(missing_ok=True)
 
     def own_path(self, stem: str) -> Path:
         """A file of this process alone."""
@@ -196,7 +196,7 @@ class Checkpoints:
         fallback = label == "latest" and self.has_state()
         return self.weights_path(label, name).is_file() or fallback
 
-    def has_averages(self, label: str, names: Iterable[str]) -> bool:
+    def has_averages(self, label: str, names: Collection[str]) -> bool:
         """Whether there are averaged weights of all these networks.
 
         The state is asked only where it is the one to have weights at all.
@@ -204,7 +204,7 @@ class Checkpoints:
         files = [self.weights_path(label, name) for name in names]
         if all(map(Path.is_file, files)) or label != "latest" or not self.has_state():
             return all(self.weights_path(label, name + AVERAGED).is_file() for name in names)
-        return all(name + AVERAGED in self.state_weights()[1] for name in names)
+        return {name + AVERAGED for name in names} <= self.state_weights()[1].keys()
 
     def state_weights(self) -> tuple[Path, dict[str, Mapping]]:
         """The newest state's file, and the weights in it. Raises UserError if it has none."""
