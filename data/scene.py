@@ -17,6 +17,8 @@ class Scene:
     present [B, N]       bool, which of the N masks are instances
     names   B file names without suffix
     numbers B tuples, the number of each instance in its mask's file name
+    left_out [B, 1, H, W] like a mask, where instances are that take no part (--ins_max,
+            --instances); None if nobody asks for it
 
     As read from files, image is uint8 in 0 ... 255 and masks are bool, an eighth of the bytes to
     move; `normalized` makes the above of it, on the device.
@@ -27,6 +29,7 @@ class Scene:
     present: Tensor
     names: list[str] = field(default_factory=list)
     numbers: list[tuple[int, ...]] = field(default_factory=list)
+    left_out: Tensor | None = None
 
     def __len__(self) -> int:
         return self.image.shape[0]
@@ -41,12 +44,13 @@ class Scene:
         return self.map(Tensor.pin_memory)
 
     def map(self, function) -> "Scene":
-        """`function` applied to each of the three tensors."""
+        """`function` applied to each of the tensors."""
         return replace(
             self,
             image=function(self.image),
             masks=function(self.masks),
             present=function(self.present),
+            left_out=None if self.left_out is None else function(self.left_out),
         )
 
     def normalized(self) -> "Scene":
@@ -54,8 +58,9 @@ class Scene:
         if self.image.dtype != torch.uint8:
             return self
         dtype = torch.get_default_dtype()
+        left_out = None if self.left_out is None else self.left_out.to(dtype) * 2 - 1
         image, masks = self.image.to(dtype) / 127.5 - 1, self.masks.to(dtype) * 2 - 1
-        return replace(self, image=image, masks=masks)
+        return replace(self, image=image, masks=masks, left_out=left_out)
 
     def select(self, samples: Sequence[int]) -> "Scene":
         """The samples of the batch with these indices, in this order."""
@@ -120,10 +125,12 @@ class Scene:
             return scenes[0]
         slots = max(scene.masks.shape[1] for scene in scenes)
         scenes = [scene.padded(slots) for scene in scenes]
+        left_out = [scene.left_out for scene in scenes if scene.left_out is not None]
         return Scene(
             torch.cat([scene.image for scene in scenes]),
             torch.cat([scene.masks for scene in scenes]),
             torch.cat([scene.present for scene in scenes]),
             [name for scene in scenes for name in scene.names],
             [numbers for scene in scenes for numbers in scene.numbers],
+            torch.cat(left_out) if left_out else None,
         )

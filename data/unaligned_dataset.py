@@ -127,12 +127,7 @@ class UnalignedDataset(BaseDataset):
     ) -> Scene:
         """One picture and its masks, under one geometry."""
         picture = source.read(index, generator)
-        masks, numbers = self.order(picture.masks, picture.numbers, generator)
-        return make_scene(picture.image, masks, picture.name, numbers)
-
-    def order(self, masks: torch.Tensor, numbers: tuple[int, ...], generator: torch.Generator):
-        """The instances that take part, in the order of their translation."""
-        return masks, numbers
+        return make_scene(picture.image, picture.masks, picture.name, picture.numbers)
 
     def domain(self, letter: str) -> Sequence[Scene]:
         return DomainScenes(self, letter)

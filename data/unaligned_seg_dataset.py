@@ -1,9 +1,13 @@
 """Two folders of pictures with instance masks: InstaGAN's dataset."""
 
+from dataclasses import replace
+
 import torch
 
-from data.scene_folder import SceneListing, apply_policy
-from data.transforms import order_instances
+from data.scene import Scene
+from data.scene_cache import SceneCache
+from data.scene_folder import SceneFolder, SceneListing, apply_policy
+from data.transforms import make_scene, order_instances
 from data.unaligned_dataset import UnalignedDataset
 from util.errors import UserError
 
@@ -70,7 +74,24 @@ class UnalignedSegDataset(UnalignedDataset):
     def selection(self) -> list:
         return [*super().selection(), self.opt.no_mask]
 
+    def read(
+        self, source: SceneFolder | SceneCache, index: int, generator: torch.Generator
+    ) -> Scene:
+        """One picture with the masks that take part, and for --paste_on fill where the others are.
+
+        Fills have to leave them as they are and take no colours of them.
+        """
+        picture = source.read(index, generator)
+        masks, numbers = self.order(picture.masks, picture.numbers, generator)
+        scene = make_scene(picture.image, masks, picture.name, numbers)
+        if getattr(self.opt, "paste_on", "source") != "fill":
+            return scene
+        others = [i for i, number in enumerate(picture.numbers) if number not in numbers]
+        left_out = picture.masks[others].any(0)  # nowhere, if there are none
+        return replace(scene, left_out=left_out[None, None])
+
     def order(self, masks: torch.Tensor, numbers: tuple[int, ...], generator: torch.Generator):
+        """The instances that take part, in the order of their translation."""
         if self.opt.instances is not None:
             chosen = [i for i, number in enumerate(numbers) if number in self.opt.instances]
             masks, numbers = masks[chosen], tuple(numbers[i] for i in chosen)

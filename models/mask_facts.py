@@ -62,6 +62,6 @@ def count(source: Scene, fake: Scene) -> Tensor:
     """Instances, their area, that of their translations, and how many are empty or full: [5]."""
     there = source.present
     real, new = ((masks > 0).flatten(2).sum(2) * there for masks in (source.masks, fake.masks))
-    full = new > FULL * source.masks[0, 0].numel()
+    full = new > FULL * source.masks.shape[-2:].numel()
     empty = there & (new == 0)
     return torch.stack([x.sum().float() for x in (there, real, new, empty, full)])

@@ -1,7 +1,7 @@
 """Pasting what was translated on the picture that it came from, so that all else stays.
 
 `Pasting` is part of the method with `--paste` (docs/recipe.md): generators learn through it.
-`composite` is for pictures that are finished, of any method with masks.
+`--composite` does the same with pictures that are finished, of any method with masks.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from data.scene import Scene
 
+PASTING = ("paste", "paste_edge", "paste_on")  # the options that say how a run pastes
 EDGES = ("soft", "hard")
 BASES = ("source", "fill")
 MOST_PIXELS = 100  # more would be no pasting
@@ -46,23 +47,23 @@ def add_pasting_arguments(parser, is_train: bool) -> None:
         "generator's to paint; fill: the picture with the old objects replaced by the colours "
         "around them",
     )
+    group.add_argument(
+        "--no_paste",
+        dest="paste",
+        action="store_const",
+        const=None,
+        default=argparse.SUPPRESS,
+        help="whole translations, of a run that was begun with --paste",
+    )
     if not is_train:
-        group.add_argument(
-            "--no_paste",
-            dest="paste",
-            action="store_const",
-            const=None,
-            default=argparse.SUPPRESS,
-            help="whole translations of a run that was trained with --paste",
-        )
         parser.group("results").add_argument(
             "--composite",
             type=int,
             nargs="?",
             const=4,
             metavar="PIXELS",
-            help="paste the translated instances on the source's background, feathered over "
-            "this many pixels (4 if none are given)",
+            help="paste finished translations on the source: only objects change, with an edge "
+            "that fades over twice this many pixels (4 if none are given)",
         )
 
 
@@ -71,9 +72,13 @@ def pasting_problems(opt) -> Iterator[str]:
     if opt.paste is None:
         for flag in ("paste_edge", "paste_on"):
             if flag in opt.typed:
-                yield f"--{flag} {getattr(opt, flag)}: says how to --paste, which is off: type both"
-    elif not 0 <= opt.paste <= MOST_PIXELS:
-        yield f"--paste {opt.paste}: from 0 to {MOST_PIXELS} pixels"
+                switched_off = "paste" in opt.typed
+                remedy = "and --no_paste exclude each other" if switched_off else "needs --paste"
+                yield f"--{flag} {getattr(opt, flag)} {remedy}"
+    for flag in ("paste", "composite"):
+        pixels = getattr(opt, flag, None)
+        if pixels is not None and not 0 <= pixels <= MOST_PIXELS:
+            yield f"--{flag} {pixels}: from 0 to {MOST_PIXELS} pixels"
 
 
 def pasting_of(opt) -> "Pasting | None":
@@ -103,7 +108,8 @@ class Pasting:
         """The fake pasted on its canvas, with gradient to G(x, a), b', x and a alike.
 
         canvas has the masks that `fake` is the translation of. others have the remaining masks of
-        the same pictures: finished objects, and those whose turn comes later.
+        the same pictures: finished objects, and those whose turn comes later. (Those that never
+        take part are in `canvas.left_out`.)
         """
         return self.pasted(canvas, fake, others, Scene.union)
 
@@ -120,7 +126,7 @@ class Pasting:
         """With this union of a scene's masks, [B, 1, H, W] in [0, 1]."""
         before, after = union(canvas), union(fake)
         if self.on == "fill":
-            rest = sum(map(union, others), torch.zeros_like(before))
+            rest = sum(map(union, others), share_left_out(canvas))
             base = self.without(canvas.image, before, rest)
             weight = paste_weight(after, self.radius, self.edge)
         else:
@@ -186,16 +192,6 @@ def mean_colour(sums: Tensor) -> Tensor:
     return sums[:, :-1] / sums[:, -1:].clamp(min=1e-6)
 
 
-def composite(source: Scene, fake: Scene, feather: int) -> Scene:
-    """The fake where source or fake has an instance, the source's picture everywhere else.
-
-    The seam lies outside the masks: from 1 at their edge to 0 about 2 `feather` pixels away. A
-    picture without an instance is the source's. With feather 0 the cut is hard.
-    """
-    weight = feathered((source.union() + fake.union()).clamp(max=1).round(), feather)
-    return replace(fake, image=weight * fake.image + (1 - weight) * source.image)
-
-
 def feathered(mask: Tensor, feather: int) -> Tensor:
     """A mask [B, 1, H, W] in [0, 1]: where it is 1 still 1, falling to 0 around it."""
     if feather == 0:
@@ -207,6 +203,13 @@ def feathered(mask: Tensor, feather: int) -> Tensor:
 def grown(mask: Tensor, radius: int) -> Tensor:
     """The largest value within `radius` pixels along each axis, [B, 1, H, W]."""
     return max_pool2d(mask, 2 * radius + 1, stride=1, padding=radius)
+
+
+def share_left_out(scene: Scene) -> Tensor:
+    """Where instances are that take no part, [B, 1, H, W] in [0, 1]."""
+    if scene.left_out is None:
+        return torch.zeros_like(scene.image[:, :1])
+    return (scene.left_out + 1) / 2
 
 
 def objects(scene: Scene) -> Tensor:

@@ -16,7 +16,7 @@ from models.guard import Moment
 from models.losses import adversarial_loss, mean_by_name, set_l1_loss
 from models.mask_facts import MaskFacts
 from models.networks import build_discriminator, build_generator
-from models.pasting import add_pasting_arguments, composite, pasting_of, pasting_problems
+from models.pasting import Pasting, add_pasting_arguments, pasting_of, pasting_problems
 from models.sequential import (
     Group,
     Part,
@@ -281,7 +281,7 @@ class UnpairedModel(BaseModel):
             self.stages[direction.target] = stages
             self.reconstruction[domain] = back[-1][1]
             if not self.is_train and self.opt.composite is not None:
-                fake = composite(scene, fake, self.opt.composite)
+                fake = Pasting(self.opt.composite).exactly(scene, fake)
             self.fake[direction.target] = fake
 
     def get_current_scenes(self) -> dict[str, Scene]:

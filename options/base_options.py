@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path, PurePath
 
@@ -139,8 +140,22 @@ class BaseOptions:
         )
 
     def saved_options(self, first: argparse.Namespace) -> dict:
-        """Options of an earlier run that stand in for the defaults."""
-        return {}
+        """Options that the run was begun with and that stand in for the defaults."""
+        path = Path(first.checkpoints_dir) / run_name(first) / OPTIONS_FILE
+        names = self.inherited(first)
+        if not names or not path.is_file():
+            return {}
+        try:
+            saved = json.loads(path.read_text())
+        except ValueError:
+            raise UserError(
+                f"{path} is no JSON: delete it and type the options that the run was begun with"
+            ) from None
+        return {name: saved[name] for name in names if name in saved}
+
+    def inherited(self, first: argparse.Namespace) -> Sequence[str]:
+        """The names of these options."""
+        return ()
 
     def complete(self, opt: argparse.Namespace) -> None:
         """Fill in what depends on other options or on the machine."""

@@ -1,17 +1,17 @@
 """Options of translation."""
 
 import argparse
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from options.base_options import OPTIONS_FILE, BaseOptions, run_folder, run_name
+from models.pasting import PASTING
+from options.base_options import OPTIONS_FILE, BaseOptions, run_folder
 from util.distributed import world_size
-from util.errors import UserError
 
 INHERITED = (
     *("model", "dataset_mode", "netG", "netD", "ngf", "ndf", "n_blocks", "n_layers_D", "norm"),
     *("dropout", "input_nc", "output_nc", "ins_per", "ins_max", "set_order", "no_mask", "exif"),
-    *("paste", "paste_edge", "paste_on"),
+    *PASTING,
     *(
         "no_spectral_norm",
         "double_params",
@@ -64,15 +64,8 @@ class TestOptions(BaseOptions):
             no_flip=True, serial_batches=True, swap_networks=False, checkpoint_activations=False
         )
 
-    def saved_options(self, first: argparse.Namespace) -> dict:
-        path = Path(first.checkpoints_dir) / run_name(first) / OPTIONS_FILE
-        if not path.is_file():
-            return {}
-        try:
-            saved = json.loads(path.read_text())
-        except ValueError:
-            raise UserError(f"{path} is no JSON: delete it and type the sizes and widths") from None
-        return {name: saved[name] for name in INHERITED if name in saved}
+    def inherited(self, first: argparse.Namespace) -> Sequence[str]:
+        return INHERITED
 
     def complete(self, opt: argparse.Namespace) -> None:
         super().complete(opt)
@@ -89,8 +82,6 @@ class TestOptions(BaseOptions):
             yield "only train.py runs in several processes: start this with python, not torchrun"
         if opt.num_test is not None and opt.num_test < 1:
             yield f"--num_test {opt.num_test}: at least 1"
-        if (getattr(opt, "composite", None) or 0) < 0:
-            yield f"--composite {opt.composite}: at least 0 pixels"
         if opt.aspect_ratio <= 0:
             yield f"--aspect_ratio {opt.aspect_ratio}: must be positive"
 
@@ -99,9 +90,18 @@ def add_weights_argument(group) -> None:
     """Which of a run's weights to translate with; for `export.py` as well."""
     group.add_argument(
         "--weights",
-        choices=WEIGHTS,
+        type=kind_of_weights,
+        metavar="{raw,ema}",
         help="of the last step, or averaged by train.py --ema (default: ema, if there are any)",
     )
+
+
+def kind_of_weights(text: str) -> str:
+    if text not in WEIGHTS:
+        raise argparse.ArgumentTypeError(
+            f"{text}: raw or ema; those of evaluate.py's classifier are --classifier_weights"
+        )
+    return text
 
 
 def existing_phase(opt: argparse.Namespace) -> str:

@@ -1,16 +1,16 @@
 """Options of training."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from models.diffaug import KINDS
 from models.losses import GAN_MODES
 from models.schedules import POLICIES
-from options.base_options import BaseOptions, run_folder
+from options.base_options import BaseOptions, run_folder, run_name
 from options.logger_options import add_logger_arguments, complete_loggers, logger_problems
+from options.recipe_options import RECIPE, add_recipe_arguments, recipe_problems
 from util.checkpoint import Checkpoints
 from util.distributed import world_size
-from util.errors import did_you_mean
 
 NOT_NEGATIVE = (
     *("data_patience", "lr", "lr_D"),
@@ -138,21 +138,7 @@ class TrainOptions(BaseOptions):
             "go on with the next batch, rollback: go back to the last checkpoint and leave the "
             "batch out (default stop)",
         )
-        group.add_argument(
-            "--ema",
-            type=float,
-            metavar="PICTURES",
-            help="keep averaged generators beside the others: a step this many pictures ago weighs "
-            "half; test.py and the validation take them (default: none)",
-        )
-        group.add_argument(
-            "--diffaug",
-            type=lambda text: text.split(","),
-            default=[],
-            metavar="KIND,…",
-            help="for few pictures: augment what discriminators see, real and fake, by translation "
-            "(which helped where it was measured), color, cutout (default: none)",
-        )
+        add_recipe_arguments(group)
         group.add_argument(
             "--pool_size", type=int, default=50, help="past fakes kept for D, per direction"
         )
@@ -206,11 +192,14 @@ class TrainOptions(BaseOptions):
         group.add_argument("--no_html", action="store_true", help="no training page")
         add_logger_arguments(group)
 
+    def inherited(self, first) -> Sequence[str]:
+        """A run that goes on keeps its recipe: without it, it would go on by another method."""
+        return RECIPE if goes_on(first, run_name(first)) else ()
+
     def complete(self, opt) -> None:
         super().complete(opt)
         complete_loggers(opt)
-        if opt.resume == "auto" and not opt.continue_train:
-            opt.continue_train = Checkpoints(run_folder(opt)).has_state()
+        opt.continue_train = goes_on(opt, opt.name)
         opt.swap_networks = opt.direction == "BtoA"
         for side in "HW":
             if getattr(opt, f"loadSize{side}") is None:
@@ -219,6 +208,7 @@ class TrainOptions(BaseOptions):
     def problems(self, opt):
         yield from super().problems(opt)
         yield from logger_problems(opt)
+        yield from recipe_problems(opt)
         yield from folder_problems(opt)
         yield from validation_problems(opt)
         if opt.save_minutes is not None and not opt.save_minutes > 0:
@@ -230,12 +220,6 @@ class TrainOptions(BaseOptions):
         for flag in NOT_NEGATIVE:
             if getattr(opt, flag, 0) < 0:
                 yield f"--{flag} {getattr(opt, flag)}: must not be negative"
-        if unknown := [kind for kind in opt.diffaug if kind not in KINDS]:
-            yield f"--diffaug {unknown[0]}: there is none. {did_you_mean(unknown[0], KINDS)}"
-        if len(set(opt.diffaug)) < len(opt.diffaug):
-            yield f"--diffaug {','.join(opt.diffaug)}: each of them once"
-        if opt.ema is not None and not opt.ema > 0:
-            yield f"--ema {opt.ema}: more than 0 pictures"
         if not 0 <= opt.beta1 < 1:
             yield f"--beta1 {opt.beta1}: at least 0 and less than 1"
         if opt.accumulate > opt.batch_size >= 1:
@@ -252,6 +236,12 @@ class TrainOptions(BaseOptions):
                 f"--epoch_count {opt.epoch_count} lies after the last epoch, "
                 f"{opt.niter + opt.niter_decay}: raise --niter"
             )
+
+
+def goes_on(opt, name: str) -> bool:
+    """Whether to go on with the run of this name."""
+    folder = Path(opt.checkpoints_dir) / name
+    return opt.continue_train or (opt.resume == "auto" and Checkpoints(folder).has_state())
 
 
 def batch_norm_problems(opt):

@@ -8,13 +8,16 @@ generator on one picture of any height and width that are multiples of 4, and ch
     -> translated_image [1, C, H, W], translated_masks [1, N, H, W]; an absent mask comes out as -1
 
 More than N instances are translated group after group: the translated image is the next image.
-A run with --paste is exported with it: only objects and what is close to them change.
+A run with --paste is exported with it: only objects and what is close to them change. One with
+--paste_on fill has a fourth input, others [1, 1, H, W] in [-1, 1]: where instances are that are not
+among the masks, -1 elsewhere. They stay as they are, and lend the fill no colour.
 CycleGAN's generators have image and translated_image alone; CycleGAN+Seg's one mask, the union.
 """
 
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,7 +46,7 @@ TRACED = (40, 48)  # the size that is traced; others are checked
 SMALLEST, LARGEST = 24, 4096
 CASES = ((64, 64), (36, 56), (36, 56, True))  # height and width, and whether a mask is absent
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-Inputs = tuple[Tensor, ...]  # image, masks, present, or image alone
+Inputs = tuple[Tensor, ...]  # image, masks, present and others; the first; or the first three
 
 
 @command
@@ -52,11 +55,13 @@ def main(argv: list[str] | None = None) -> None:
     opt, checkpoints = options(args)
     network = load_generator(opt, checkpoints, args.direction)
     masks = count_masks(network, opt, args.masks)
+    pasting = pasting_of(opt) if masks else None
+    fills = pasting is not None and pasting.on == "fill"
     if masks == 0:
         network = ImageAlone(network)
-    elif pasting := pasting_of(opt):
-        network = PastingGenerator(network, pasting)
-    make = partial(example, opt.input_nc, masks)
+    elif pasting:
+        network = (FillingGenerator if fills else PastingGenerator)(network, pasting)
+    make = partial(example, opt.input_nc, masks, others=fills)
     program = traced(network, make(*TRACED))
     rows = [["file", *(f"{h}x{w}" for h, w, *_ in CASES[:2]), "an absent mask"]]
     for kind in args.format:
@@ -153,10 +158,13 @@ class PastingGenerator(nn.Module):
         self.pasting = pasting
 
     def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        canvas = Scene(image, erase_absent(masks, present), present)
-        translated, new_masks = self.network(image, masks, present)
-        fake = Scene(translated, new_masks, present)
-        return self.pasting.exactly(canvas, fake).image, new_masks
+        return self.translated(Scene(image, masks, present))
+
+    def translated(self, canvas: Scene) -> tuple[Tensor, Tensor]:
+        image, masks = self.network(canvas.image, canvas.masks, canvas.present)
+        canvas = replace(canvas, masks=erase_absent(canvas.masks, canvas.present))
+        fake = Scene(image, masks, canvas.present)
+        return self.pasting.exactly(canvas, fake).image, masks
 
     def undecided(self, masks: Tensor) -> Tensor:
         """Pixels that a mask's last bits decide, [1, 1, H, W]: around those that are almost 0."""
@@ -164,8 +172,22 @@ class PastingGenerator(nn.Module):
         return grown(near, 2 * self.pasting.radius) > 0
 
 
-def example(channels: int, masks: int, height: int, width: int, absent: bool = False) -> Inputs:
-    """A random picture with `masks` masks, of which the last may be absent; alone without any."""
+class FillingGenerator(PastingGenerator):
+    """The same with --paste_on fill, which has to know where the other instances are."""
+
+    def forward(
+        self, image: Tensor, masks: Tensor, present: Tensor, others: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return self.translated(Scene(image, masks, present, left_out=others))
+
+
+def example(
+    channels: int, masks: int, height: int, width: int, absent: bool = False, others: bool = False
+) -> Inputs:
+    """A random picture with `masks` masks, of which the last may be absent; alone without any.
+
+    others: with the place of other instances.
+    """
     generator = torch.Generator().manual_seed(height + width)
     image = torch.rand(1, channels, height, width, generator=generator) * 2 - 1
     if masks == 0:
@@ -173,7 +195,10 @@ def example(channels: int, masks: int, height: int, width: int, absent: bool = F
     sets = torch.where(torch.rand(1, masks, height, width, generator=generator) > 0.5, 1.0, -1.0)
     present = torch.ones(1, masks, dtype=torch.bool)
     present[0, -1] = not absent
-    return image, sets, present
+    if not others:
+        return image, sets, present
+    places = torch.rand(1, 1, height, width, generator=generator) > 0.9
+    return image, sets, present, torch.where(places, 1.0, -1.0)
 
 
 def traced(network: nn.Module, inputs: Inputs) -> ExportedProgram:
@@ -182,7 +207,9 @@ def traced(network: nn.Module, inputs: Inputs) -> ExportedProgram:
         4 * Dim(name, min=SMALLEST // 4, max=LARGEST // 4) for name in ("height_4", "width_4")
     )
     free = {2: height, 3: width}
-    return torch.export.export(network, inputs, dynamic_shapes=(free, free, None)[: len(inputs)])
+    return torch.export.export(
+        network, inputs, dynamic_shapes=(free, free, None, free)[: len(inputs)]
+    )
 
 
 def write_program(program: ExportedProgram, path: Path) -> Callable:

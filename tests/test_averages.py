@@ -72,6 +72,9 @@ def test_files_of_a_run_and_those_of_a_run_without(run):
     foreign = Path("checkpoints/r/latest_net_of_another_tool.pth")
     foreign.write_bytes(b"kept")
     run(train.main, f"--name r --continue_train {WORDS} --niter 2")
+    assert files < {path.name for path in Path("checkpoints/r").glob("latest_net_*")}
+    assert state("r")["model"]["averages"]
+    run(train.main, f"--name r --continue_train {WORDS} --niter 3 --ema 0")
     assert foreign.read_bytes() == b"kept"
     foreign.unlink()
     files = {path.name for path in Path("checkpoints/r").glob("latest_net_*")}
@@ -180,7 +183,6 @@ def test_mistakes_are_one_line(run, capsys):
     run(train.main, f"--name r {WORDS}")
     capsys.readouterr()
     for main, words, said in (
-        (train.main, "--name x --ema 0", "--ema 0"),
         (train.main, "--name x --ema -3", "--ema -3"),
         (train.main, "--name x --ema nan", "--ema: nan"),
         (test_command.main, "--name r --weights ema", "--weights ema: "),

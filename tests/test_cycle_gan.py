@@ -9,9 +9,11 @@ from PIL import Image
 import test as test_command
 import train
 from conftest import double_model, one_line_error, random_scene, train_options
+from data.scene import Scene
 from models import create_model
 from models.building import DOUBLE_TOLERANCE, generator_keywords
 from models.networks import build_generator
+from models.pasting import Pasting
 from options.test_options import TestOptions
 from test_insta_gan import gradients
 
@@ -235,19 +237,27 @@ def test_generator_of_pix2pix_code_computes_the_same():
 
 
 def test_composite_keeps_the_background_and_the_instances():
-    from models.pasting import composite
-
     source, fake = random_scene([1], 48, seed=1), random_scene([1], 48, seed=2)
     masks = -torch.ones(1, 1, 48, 48, dtype=torch.float64)
     masks[..., 20:28, 20:28] = 1
     source, fake = (scene.map(lambda t: masks if t.shape[1] == 1 and t.dim() == 4 else t) for scene in (source, fake))  # fmt: skip
     for feather in (0, 3):
-        pasted = composite(source, fake, feather).image
+        pasted = Pasting(feather).exactly(source, fake).image
         inside, far = (slice(20, 28),) * 2, slice(20 - 2 * feather)
         assert torch.equal(pasted[(..., *inside)], fake.image[(..., *inside)])
         assert torch.allclose(pasted[..., far, :], source.image[..., far, :], atol=1e-12)
         seam = pasted[..., 24, 19], fake.image[..., 24, 19], source.image[..., 24, 19]
         assert torch.allclose(seam[0], seam[2]) == (feather == 0)
+
+
+def test_many_faint_masks_are_no_object():
+    """Generators' masks are never quite -1, and twenty of them must not add up to an object."""
+    source = random_scene([1], 48, seed=1)
+    faint = torch.full((1, 20, 48, 48), -0.9, dtype=torch.float64)
+    fake = Scene(-source.image, faint, torch.ones(1, 20, dtype=torch.bool))
+    background = (source.masks < 0).expand_as(source.image)
+    pasted = Pasting(0).exactly(source, fake).image
+    assert torch.equal(pasted[background], source.image[background])
 
 
 @pytest.mark.parametrize("name", ["insta_gan", "cycle_gan_seg"])

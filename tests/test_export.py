@@ -8,6 +8,7 @@ import torch
 
 import train
 from conftest import one_line_error
+from data.scene import Scene
 from models.pasting import Pasting, grown
 from scripts import export
 
@@ -128,12 +129,18 @@ def test_pasting_is_in_the_graph(run, edge, on):
         masks = torch.full((1, 2, height, width), -1.0)
         masks[0, 0, 10:18, 8:14] = 1
         present = torch.tensor([[True, False]])
-        named = {"image": image.numpy(), "masks": masks.numpy(), "present": present.numpy()}
+        inputs = {"image": image, "masks": masks, "present": present}
+        if on == "fill":
+            inputs["others"] = torch.full((1, 1, height, width), -1.0)
+            inputs["others"][..., 10:18, 14:18] = 1  # touches the first
+        named = {name: tensor.numpy() for name, tensor in inputs.items()}
         found = session.run(["translated_image", "translated_masks"], named)
-        pasting = Pasting(2, edge, on)
-        expected = export.PastingGenerator(network, pasting)(image, masks, present)
+        translated, new_masks = network(image, masks, present)
+        canvas = Scene(image, masks, present, left_out=inputs.get("others"))
+        pasted = Pasting(2, edge, on).exactly(canvas, Scene(translated, new_masks, present))
+        expected = (pasted.image, new_masks)
         agree(found, expected, 1e-3)  # weights so small are normalised: more is lost in rounding
-        agree(program(image, masks, present), expected, 1e-3)
+        agree(program(*inputs.values()), expected, 1e-3)
         objects = (torch.cat([masks, expected[1]], 1) > 0).any(1, keepdim=True).float()
         outside = (grown(objects, 4) == 0).expand_as(image)
         assert torch.equal(torch.as_tensor(found[0])[outside], image[outside])

@@ -1,6 +1,7 @@
 """Pasting inside the loop: the equation, its gradients, and a background that stays to the bit."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import test as test_command
 import train
 from conftest import double_model, random_scene, refused
 from data.scene import Scene
+from data.unaligned_seg_dataset import UnalignedSegDataset
 from models.pasting import Pasting, colours_around, paste_weight
 from models.sequential import Group, divided
 from options.test_options import TestOptions
@@ -153,6 +155,43 @@ def test_other_objects_stay_and_lend_no_colour(first):
         assert torch.allclose(pasted[~other], torch.full_like(image, ground)[~other])
 
 
+@pytest.mark.parametrize("words", ["--ins_max 1", "--instances 0", "--ins_per 1"])
+def test_objects_that_are_left_out_stay(tmp_path, monkeypatch, words):
+    """As other objects do, though no mask of theirs comes to the model; B has none left out."""
+    monkeypatch.chdir(tmp_path)
+    image, masks = np.full((32, 32, 3), 100, np.uint8), np.zeros((2, 32, 32), bool)
+    masks[0, 8:24, 6:12] = masks[1, 8:24, 12:24] = True  # the second is larger and comes first
+    image[masks[0]], image[masks[1]] = 230, 10
+    for domain in "AB":
+        write_scene(Path(f"data/test{domain}"), image, masks[: 2 if domain == "A" else 1])
+    opt = TestOptions().parse(
+        f"--dataroot data --crop_size 32 --paste 0 --paste_on fill --gpu_ids -1 {words}".split()
+    )
+    dataset = UnalignedSegDataset(opt)
+    scene = dataset.domain("A")[0]
+    there = scene.masks.amax(1, keepdim=True)
+    if "ins_per" in words:
+        assert scene.masks.shape[1] == 2 and (scene.left_out == -1).all()
+        return
+    assert torch.equal(torch.maximum(there, scene.left_out)[0, 0] > 0, torch.tensor(masks.any(0)))
+    gone = replace(scene, image=torch.zeros_like(scene.image), masks=-torch.ones_like(scene.masks))
+    pasted = Pasting(0, on="fill").exactly(scene, gone).image
+    other = (scene.left_out > 0).expand_as(pasted)
+    assert torch.equal(pasted[other], scene.image[other])
+    assert torch.allclose(pasted[~other], torch.tensor(100 / 127.5 - 1))
+    both = Scene.cat([scene, scene])
+    assert torch.equal(both.left_out[1], scene.left_out[0])
+    assert (dataset.domain("B")[0].left_out == -1).all()
+
+
+def write_scene(folder: Path, image: np.ndarray, masks: np.ndarray) -> None:
+    for path in (folder, Path(f"{folder}_seg")):
+        path.mkdir(parents=True)
+    Image.fromarray(image).save(folder / "a.png")
+    for number, mask in enumerate(masks):
+        Image.fromarray(mask).save(f"{folder}_seg/a_{number}.png")
+
+
 WORDS = "--init_gain 0.3 --ins_max 4 --paste 1"
 
 
@@ -226,6 +265,28 @@ def test_a_run_remembers_it_and_typed_options_win(run, capsys):
     assert TestOptions().parse("--dataroot . --name other".split()).paste is None
 
 
+def test_a_run_that_goes_on_keeps_its_recipe(run):
+    """Or the second half would be trained by another method, and older weights tested by it."""
+    words = "--niter_decay 0 --no_html --niter"
+    recipe = {"paste": 2, "paste_on": "fill", "ema": 4.0, "diffaug": ["color", "translation"]}
+    run(
+        train.main,
+        f"--name r {words} 1 --paste 2 --paste_on fill --ema 4 --diffaug color,translation",
+    )
+
+    def trained_with(more: str) -> dict:
+        run(train.main, f"--name r {words} {more}")
+        options = json.loads(Path("checkpoints/r/options.json").read_text())
+        return {name: options[name] for name in recipe}
+
+    assert trained_with("2 --continue_train") == recipe
+    assert trained_with("3 --resume auto") == recipe
+    off = recipe | {"paste": None, "ema": 0, "diffaug": []}
+    assert trained_with("4 --continue_train --no_paste --ema 0 --diffaug none") == off
+    assert trained_with("5 --continue_train --paste") == off | {"paste": 1}
+    assert trained_with("1 --overwrite") == off | {"paste_on": "source"}
+
+
 def changed(folder: str) -> float:
     """The share of all pixels that differ between sources and translations."""
     images = Path(folder) / "r/test_latest/images"
@@ -267,9 +328,11 @@ def test_mistakes_are_one_line(run, capsys):
         ("--paste -1", "--paste -1: from 0"),
         ("--paste 101", "--paste 101"),
         ("--paste x", "--paste"),
-        ("--paste_on fill", "--paste_on fill: "),
-        ("--paste_edge hard", "--paste_edge hard: "),
+        ("--paste_on fill", "--paste_on fill needs --paste"),
+        ("--paste_edge hard", "--paste_edge hard needs --paste"),
+        ("--no_paste --paste_on fill", "--paste_on fill and --no_paste"),
         ("--paste --model cycle_gan", "cycle_gan sees no masks"),
         ("--paste --paste_edge blurred", "--paste_edge"),
     ):
         refused(capsys, partial(run, train.main, f"--name r {words}"), said)
+    refused(capsys, partial(run, test_command.main, "--name r --composite 101"), "--composite 101")

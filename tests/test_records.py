@@ -159,6 +159,13 @@ def test_facts_of_a_step_are_those_of_its_last_canvas(ins_per):
     assert set(found[0]["area"]) == {"A", "B"} and model.get_current_facts() == {}
 
 
+def test_a_last_batch_with_fewer_pictures_than_parts(run, tmp_path):
+    """Then a part is empty, and has no mask to measure."""
+    words = "--max_dataset_size 3 --batch_size 2 --accumulate 2"
+    run(train.main, f"--name r --niter 1 --niter_decay 0 --no_html {words}")
+    assert read_records(tmp_path / "checkpoints/r/metrics.jsonl")
+
+
 def test_reports_have_mask_facts_where_there_are_masks(run, tmp_path):
     run(train.main, "--name r --niter 1 --niter_decay 0 --print_freq 2")
     run(train.main, "--name c --model cycle_gan --niter 1 --niter_decay 0 --print_freq 2")

@@ -32,7 +32,8 @@ from util.sheet import save_sheet, sheet
 METHODS = {
     "CycleGAN": "--model cycle_gan --double_params",
     "InstaGAN": "",
-    "InstaGAN, pasted": "--paste 3",
+    "InstaGAN, --paste 1": "--paste 1",
+    "InstaGAN, --paste 3": "--paste 3",
 }
 TABLES = {  # the folder that the dataset's generator writes, the classes, and the paper's score
     "ccp": ("datasets/pnt2sht_ccp", ("pants", "shorts"), "classification"),
@@ -175,7 +176,7 @@ def write_results(
     output = args.folder / f"{table}.png"
     if tests and laboratory.at_hand(tests):
         folders = [PairFolder(laboratory.results(row)) for row in tests]
-        labels = [row.facts["method"] for row in tests]
+        labels = [row.facts["method"].replace(", ", ",\n") for row in tests]
         tiles = [
             row
             for source in "AB"
