@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,20 @@ def test_other_options_are_another_training(calls, shapes, tmp_path):
         laboratory.run([Row("row", training_of(shapes, "--niter 3"), row.options, {})])
 
 
+def test_scores_of_other_pictures_are_another_rows(calls, shapes, tmp_path):
+    """Drawn anew, with other options in the same folder, they have the same commands."""
+    laboratory = Laboratory(tmp_path / "rows", 1, "-1")
+    training = training_of(shapes, "--niter 1")
+    row = Row("row", training, ("--dataroot", str(shapes), "--metrics", "background"), {})
+    laboratory.run([row])
+    assert laboratory.record(row)
+    assert laboratory.record(replace(row, data="--size 32")) is None
+    trained_on = replace(row, training=replace(training, data="--size 32"))
+    assert laboratory.record(trained_on) is None
+    with pytest.raises(UserError, match="trained on other pictures"):
+        laboratory.run([trained_on])
+
+
 def test_a_training_has_one_process_at_a_time(calls, shapes, tmp_path):
     laboratory = Laboratory(tmp_path / "rows", 1, "-1")
     row = Row("row", training_of(shapes, "--niter 1"), ("--dataroot", str(shapes)), {})
@@ -227,7 +242,8 @@ def test_photos_are_trained_for_some_minutes(calls, shapes, monkeypatch, capsys)
     )
     words += " --classifier small --minutes 0.002"
     photos.main([*words.split(), "--dry_run"])
-    assert not calls and "--crop_size 32 32" in capsys.readouterr().out
+    plan = capsys.readouterr().out
+    assert not calls and "--crop_size 32 32" in plan and "not measured yet" in plan
     photos.main(words.split())
     assert [command[1:3] for command in calls if "timed" in command[2]]
     rows = [json.loads(path.read_text()) for path in Path("docs/results/ccp").glob("*.json")]
@@ -237,8 +253,15 @@ def test_photos_are_trained_for_some_minutes(calls, shapes, monkeypatch, capsys)
     page = Path("docs/results.md").read_text()
     assert "pants to shorts" in page and "classification real test" in page and "ccp.png" in page
     del calls[:]
+    shutil.rmtree("checkpoints")  # as in a clone: rows alone say how many epochs there were
     photos.main(words.split())
     assert not calls
+    capsys.readouterr()
+    photos.main([*words.split(), "--dry_run"])
+    plan = capsys.readouterr().out
+    assert "to do" not in plan and "not measured" not in plan
+    photos.main([*words.replace("0.002", "0.003").split(), "--dry_run"])
+    assert "to do" in capsys.readouterr().out
 
 
 def test_mistakes_are_one_line(capsys, monkeypatch, tmp_path):

@@ -23,11 +23,10 @@ from scripts.reproduce.drawn import draw, parse, slug
 from scripts.reproduce.runs import Laboratory, Row, Training
 from util.errors import command
 
-MANY = 10  # smaller instances, in pictures that no method was trained for
-TESTS = (2, 6, MANY)  # instances in test pictures
+TESTS = (2, 6, 10)  # instances in test pictures
 PICTURES = 100  # of each test and domain
 DATA = f"--size 48 --train 400 --test {PICTURES} --max_covered 0.3 --background 115 165"
-RADII = {MANY: "--radius 0.07 0.1"}  # others: 0.1 to 0.15 of the side
+RADII = {10: "--radius 0.07 0.1"}  # of the side; others: 0.1 to 0.15
 SIZE = "--load_size 48 --crop_size 48 --ngf 12 --ndf 12 --n_blocks 2"
 TRAINING = "--batch_size 4 --niter 3 --niter_decay 4 --print_freq 400 --display_id 0 --no_html"
 EMA = 100  # pictures
@@ -87,11 +86,19 @@ def main(argv: list[str] | None = None) -> None:
 def draw_data(root: Path) -> None:
     """The training pictures, of one to two or four instances, and tests of exactly as many."""
     for most in sorted({method.most for method in METHODS.values()}):
-        draw(root / f"{most}", f"{DATA} --radius 0.1 0.15 --max_instances {most}")
+        draw(root / f"{most}", training_data(most))
     for count in TESTS:
-        exactly = f"--min_instances {count} --max_instances {count} --train 1"
-        radius = RADII.get(count, "--radius 0.1 0.15")
-        draw(root / f"exactly_{count}", f"{DATA} {radius} {exactly}")
+        draw(root / f"exactly_{count}", test_data(count))
+
+
+def training_data(most: int) -> str:
+    """Options of generate_shapes_dataset.py."""
+    return f"{DATA} --radius 0.1 0.15 --max_instances {most}"
+
+
+def test_data(count: int) -> str:
+    radius = RADII.get(count, "--radius 0.1 0.15")
+    return f"{DATA} {radius} --min_instances {count} --max_instances {count} --train 1"
 
 
 def rows_of(seed: int, args: argparse.Namespace) -> list[Row]:
@@ -100,7 +107,8 @@ def rows_of(seed: int, args: argparse.Namespace) -> list[Row]:
     for name, method in METHODS.items():
         words = f"{method.options} {SIZE} --ins_max {method.most} {TRAINING} --seed {seed}".split()
         words = ("--dataroot", f"{args.data}/{method.most}", *words)
-        training = Training(f"{slug(name)}_{seed}", (*words, *shlex.split(args.train_options)))
+        words += tuple(shlex.split(args.train_options))
+        training = Training(f"{slug(name)}_{seed}", words, training_data(method.most))
         rows += [
             row_of(name, training, count, suffix, inference, args)
             for count in method.tests
@@ -118,7 +126,8 @@ def row_of(method: str, training: Training, count: int, suffix: str, inference: 
         words += ["--weights", "raw"]
     facts = {"method": method, "inference": suffix, "instances": count, "seed": int(seed)}
     words = ("--dataroot", f"{args.data}/exactly_{count}", *words)
-    return Row(f"{stem}{suffix}_on{count}_{seed}", training, words, facts)
+    name = f"{stem}{suffix}_on{count}_{seed}"
+    return Row(name, training, words, facts, title=method, data=test_data(count))
 
 
 if __name__ == "__main__":

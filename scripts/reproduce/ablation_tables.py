@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from metrics.pairs import PairFolder
-from scripts import contact_sheet
 from scripts.reproduce.by_step import shares
 from scripts.reproduce.runs import Laboratory, Row
+from scripts.reproduce.sheets import picture_line
 from scripts.reproduce.tables import cell, commands_of, markdown, put, score_of
-from util.sheet import save_sheet, sheet
 
 FIGURE_9 = (
     *("CycleGAN", "CycleGAN+Seg", "InstaGAN, architecture", "+ context loss", "+ sequential"),
@@ -26,7 +24,7 @@ GENERALISATION = (
     "sequential, pasted on the source",
     *("one step, pasted, trained on 1 to 4", "sequential, pasted, trained on 1 to 4"),
 )
-FEW, MANY = (2, 6), (2, 6, 10)  # instances in test pictures
+FEW, ALL = (2, 6), (2, 6, 10)  # instances in test pictures
 SCORES = {
     "image_shape_success": "shape success",
     "image_shape_success_85": "at 0.85",
@@ -81,8 +79,11 @@ def write(laboratory: Laboratory, rows: Sequence[Row], folder: Path) -> None:
     parts += [generalisation(done), averages(done), claims(done), cost_table(done)]
     for direction in ("AtoB", "BtoA"):
         for count in FEW:
-            if path := write_sheet(laboratory, rows, folder, count, direction):
-                parts.append(f"![{direction}, {count} instances]({folder.name}/{path.name})")
+            wanted = {"seed": 0, "instances": count, "inference": ""}
+            own = [row for row in rows if row.facts.items() >= wanted.items()]
+            path = folder / f"ablation_{direction}_{count}.png"
+            title = f"{direction}, {count} instances"
+            parts += picture_line(laboratory, own, path, title, direction[0])
     put(folder.parent / "results.md", "ablation", "\n\n".join([*parts, commands_of(done)]))
 
 
@@ -151,15 +152,15 @@ def generalisation(done: Sequence[dict]) -> str:
     """How methods fare with more instances than they were trained on."""
     scores = ("image_shape_success", "mask_shape_success")
     lines = [
-        [method, *(cell(pick(done, method, n), name) for n in MANY for name in scores)]
+        [method, *(cell(pick(done, method, n), name) for n in ALL for name in scores)]
         for method in GENERALISATION
-        if any(pick(done, method, n) for n in MANY)
+        if any(pick(done, method, n) for n in ALL)
     ]
     text = (
         "More instances than in training, each method's own way of inference; trained on 1 or 2 "
         "where nothing else is said, and 10 are smaller ones:"
     )
-    return f"{text}\n\n{markdown(['method', *titles(MANY, scores)], lines)}"
+    return f"{text}\n\n{markdown(['method', *titles(ALL, scores)], lines)}"
 
 
 def averages(done: Sequence[dict]) -> str:
@@ -207,18 +208,3 @@ def cost_table(done: Sequence[dict]) -> str:
         minutes = [row["training_seconds"] / 60 for row in pick(done, method, 2)]
         lines.append([method, ", ".join(f"{value:.1f}" for value in minutes) or "–"])
     return markdown(["method", "minutes of training, by seed"], lines)
-
-
-def write_sheet(
-    laboratory: Laboratory, rows: Sequence[Row], folder: Path, count: int, direction: str
-) -> Path | None:
-    """The same pictures by all methods of the first seed; None if there are none."""
-    output = folder / f"ablation_{direction}_{count}.png"
-    wanted = {"seed": 0, "instances": count, "inference": ""}
-    own = [row for row in rows if row.facts.items() >= wanted.items() and laboratory.record(row)]
-    if own and laboratory.at_hand(own):
-        labels = [row.facts["method"].replace(", ", ",\n") for row in own]
-        folders = [PairFolder(laboratory.results(row)) for row in own]
-        tiles = contact_sheet.direction_rows(folders, labels, direction[0], columns=8, side=96)
-        save_sheet(sheet(tiles), output)
-    return output if output.is_file() else None

@@ -10,24 +10,24 @@ measures anew); the tables go into results.md beside.
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from data.scene_folder import find_scenes
-from metrics.pairs import PairFolder
-from scripts import contact_sheet
 from scripts.reproduce.drawn import slug
 from scripts.reproduce.runs import Laboratory, Row, Training, Words
+from scripts.reproduce.sheets import picture_line
 from scripts.reproduce.tables import commands_of, markdown, put
 from util.command_line import OneLineParser
 from util.errors import UserError, command
 from util.files import write_json
-from util.sheet import save_sheet, sheet
 
 METHODS = {
     "CycleGAN": "--model cycle_gan --double_params",
@@ -98,23 +98,21 @@ def rows_of(table: str, root: Path, laboratory: Laboratory, args: argparse.Names
     plans = {}
     for method, options in METHODS.items():
         name = f"{slug(method)}_{args.size[0]}x{args.size[1]}_{args.ngf}_{args.seed}"
-        plans[method] = (name, training_options(root, options, args))
+        plans[method] = Training(name, training_options(root, options, args))
     with ThreadPoolExecutor(args.jobs) as pool:
-        found = pool.map(lambda plan: epochs_of(*plan, root, laboratory, args), plans.values())
-        lengths = dict(zip(METHODS, found, strict=True))
+        found = pool.map(lambda plan: with_epochs(plan, root, laboratory, args), plans.values())
+        trainings = dict(zip(METHODS, found, strict=True))
     rows = []
-    for method, (name, words) in plans.items():
-        epochs = lengths[method]
-        more = ("--niter", str(epochs[0]), "--niter_decay", str(epochs[1]))
-        training = Training(name, (*words, *more))
+    for method, (training, epochs) in trainings.items():
+        facts = {"table": table, "method": method, "size": args.size, "ngf": args.ngf}
+        facts |= {"n_blocks": args.n_blocks, "for_minutes": args.minutes, "epochs": epochs}
         for phase in PHASES:
             words = ["--dataroot", str(root), "--phase", phase, "--metrics", METRICS]
             words += ["--batch_size", "8", "--classifier", args.classifier]
             if args.classifier_weights:
                 words += ["--classifier_weights", args.classifier_weights]
-            facts = {"table": table, "method": method, "phase": phase, "size": args.size}
-            facts |= {"ngf": args.ngf, "n_blocks": args.n_blocks, "epochs": sum(epochs)}
-            rows.append(Row(f"{name}_{phase}", training, tuple(words), facts))
+            own = facts | {"phase": phase}
+            rows.append(Row(f"{training.name}_{phase}", training, tuple(words), own, title=method))
     return rows
 
 
@@ -132,30 +130,54 @@ def training_options(root: Path, options: str, args: argparse.Namespace) -> Word
     return ("--dataroot", str(root), *" ".join(words).split())
 
 
-def epochs_of(
-    name: str, options: Words, root: Path, laboratory: Laboratory, args: argparse.Namespace
-) -> tuple[int, int]:
-    """The epochs that were typed, or as many as --minutes allow by a short training's speed.
+def with_epochs(
+    plan: Training, root: Path, laboratory: Laboratory, args: argparse.Namespace
+) -> tuple[Training, tuple[int, int]]:
+    """The training with epochs at the full and at the falling rate: those that were typed, or as
+    many as --minutes allow.
 
-    Their number is kept, so that a training that was stopped goes on to the same end.
+    Those of a row that is kept or of a training that was stopped are taken again, or it would be
+    another training.
     """
-    path = laboratory.work / f"{name}_{args.minutes}_minutes.json"
-    if args.minutes is None or (args.dry_run and not path.is_file()):
-        return args.niter, args.niter_decay
-    wanted = [*options, "--threads", laboratory.environment["OMP_NUM_THREADS"]]
+
+    def trained_for(epochs: tuple[int, int]) -> Training:
+        words = ("--niter", str(epochs[0]), "--niter_decay", str(epochs[1]))
+        return replace(plan, options=(*plan.options, *words))
+
+    path = laboratory.folder / f"{plan.name}_{PHASES[0]}.json"
+    row = json.loads(path.read_text()) if path.is_file() else {}
+    if args.minutes and row.get("for_minutes") == args.minutes:
+        epochs = tuple(row["epochs"])
+        command = ["python", *laboratory.train_command(trained_for(epochs))]
+        if row["commands"][0] == shlex.join(command):
+            return trained_for(epochs), epochs
+    epochs = measured_epochs(plan, root, laboratory, args) if args.minutes else None
+    epochs = epochs or (args.niter, args.niter_decay)
+    return trained_for(epochs), epochs
+
+
+def measured_epochs(
+    plan: Training, root: Path, laboratory: Laboratory, args: argparse.Namespace
+) -> tuple[int, int] | None:
+    """By the speed of a short training, which is remembered; None if a dry run may not measure."""
+    path = laboratory.work / f"{plan.name}_{args.minutes}_minutes.json"
+    wanted = [*plan.options, "--threads", laboratory.environment["OMP_NUM_THREADS"]]
     known = json.loads(path.read_text()) if path.is_file() else {}
     if known.get("of") != wanted:
+        if args.dry_run:
+            print(f"--minutes {args.minutes} are not measured yet for {plan.name}; in their place:")
+            return None
         more = ["--max_dataset_size", str(TIMED_PICTURES), "--niter", "1", "--niter_decay", "0"]
-        short = Training(f"{name}_timed", (*options, *more, "--print_freq", "8"))
+        short = Training(f"{plan.name}_timed", (*plan.options, *more, "--print_freq", "8"))
         laboratory.call(laboratory.train_command(short), f"{short.name}.log")
         lines = (laboratory.work / short.name / "metrics.jsonl").read_text().splitlines()
         speeds = [json.loads(line)["images_per_s"] for line in lines]
         scenes = (find_scenes(root, "train", domain, True) for domain in "AB")
         pictures = max(sum(bool(scene.masks) for scene in some) for some in scenes)
         epochs = max(2, int(60 * args.minutes * median(speeds) / pictures))
-        known = {"of": wanted, "niter": epochs - epochs // 2, "niter_decay": epochs // 2}
+        known = {"of": wanted, "epochs": [epochs - epochs // 2, epochs // 2]}
         write_json(path, known)
-    return known["niter"], known["niter_decay"]
+    return tuple(known["epochs"])
 
 
 # ---- what is written
@@ -164,7 +186,7 @@ def epochs_of(
 def write_results(
     table: str, laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace
 ) -> None:
-    """The scores of the rows that are done, and the same test pictures by both methods."""
+    """The scores of the rows that are done, and the same test pictures by all methods."""
     done = laboratory.done(rows)
     if not done:
         return
@@ -172,19 +194,9 @@ def write_results(
     parts = [f"The paper's score is {score.replace('_', ' ')}."]
     for direction, (source, target) in (("AtoB", classes), ("BtoA", classes[::-1])):
         parts.append(f"**{source} to {target}**\n\n{score_table(done, direction)}")
-    tests = [row for row in rows if row.facts["phase"] == "test" and laboratory.record(row)]
-    output = args.folder / f"{table}.png"
-    if tests and laboratory.at_hand(tests):
-        folders = [PairFolder(laboratory.results(row)) for row in tests]
-        labels = [row.facts["method"].replace(", ", ",\n") for row in tests]
-        tiles = [
-            row
-            for source in "AB"
-            for row in contact_sheet.direction_rows(folders, labels, source, columns=10, side=96)
-        ]
-        save_sheet(sheet(tiles), output)
-    if output.is_file():
-        parts.append(f"![{classes[0]} and {classes[1]}]({args.folder.name}/{output.name})")
+    tests = [row for row in rows if row.facts["phase"] == "test"]
+    title = f"{classes[0]} and {classes[1]}"
+    parts += picture_line(laboratory, tests, args.folder / f"{table}.png", title, columns=10)
     parts.append(commands_of(done))
     put(args.folder.parent / "results.md", table, "\n\n".join(parts))
 
@@ -199,7 +211,7 @@ def score_table(done: Sequence[dict], direction: str) -> str:
         size = f"{row['size'][0]}x{row['size'][1]}, {row['ngf']}, {row['n_blocks']}"
         facts = [row["method"], row["phase"], size, f"{row['training_seconds'] / 60:.0f}"]
         cells = ["–" if own.get(name) is None else f"{own[name]:.3g}" for name in names]
-        columns.append([*facts, str(row["epochs"]), *cells])
+        columns.append([*facts, str(sum(row["epochs"])), *cells])
     spoken = [name.replace("_", " ") for name in names]
     first, *lines = (list(line) for line in zip([*header, *spoken], *columns, strict=True))
     return markdown(first, lines)

@@ -26,23 +26,30 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Training:
-    """A run of train.py; options are those besides --name and --checkpoints_dir."""
+    """A run of train.py; options are those besides --name and --checkpoints_dir.
+
+    data says how its pictures were drawn, if they were drawn for it.
+    """
 
     name: str
     options: Words
+    data: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
     """A trained run's scores: one row of a table, for one seed.
 
-    options are those of evaluate.py and test.py; facts are kept with the scores.
+    options are those of evaluate.py and test.py; facts are kept with the scores. title says what
+    was tried, data how the test pictures were drawn.
     """
 
     name: str
     training: Training
     options: Words
     facts: dict
+    title: str = ""
+    data: str = ""
 
 
 class Laboratory:
@@ -84,10 +91,12 @@ class Laboratory:
     # ---- what is done
 
     def record(self, row: Row) -> dict | None:
-        """A row that was made by today's commands, or None."""
+        """A row that was made by today's commands of the same pictures, or None."""
         path = self.folder / f"{row.name}.json"
         record = json.loads(path.read_text()) if path.is_file() else None
-        return record if record and record["commands"] == self.commands(row) else None
+        if not record or record["commands"] != self.commands(row):
+            return None
+        return record if record.get("data") == [row.training.data, row.data] else None
 
     def done(self, rows: Sequence[Row]) -> list[dict]:
         """The rows that are done, in order."""
@@ -114,6 +123,10 @@ class Laboratory:
             raise UserError(
                 f"{path.parent} was trained with other options ({shlex.join(known['command'])}): "
                 "remove that folder, or give these options again"
+            )
+        if (drawn := known.get("data")) != training.data:
+            raise UserError(
+                f"{path.parent} was trained on other pictures ({drawn}): remove that folder"
             )
         return known
 
@@ -169,6 +182,7 @@ class Laboratory:
         """Train, or go on where an earlier attempt stopped; remember how long it took in all."""
         known = self.trained(training) or {
             "command": self.train_command(training),
+            "data": training.data,
             "seconds": 0.0,
             "since": None,
             "done": False,
@@ -194,6 +208,7 @@ class Laboratory:
         self.call(self.score_command(row), f"{row.name}.log")
         record = {
             **row.facts,
+            "data": [row.training.data, row.data],
             "commands": self.commands(row),
             "training_seconds": round(self.trained(row.training)["seconds"]),
             "at_a_time": self.jobs,

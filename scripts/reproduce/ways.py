@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from metrics.pairs import PairFolder
-from scripts import contact_sheet
 from scripts.reproduce.drawn import draw, parse, slug
 from scripts.reproduce.runs import Laboratory, Row, Training
+from scripts.reproduce.sheets import picture_line
 from scripts.reproduce.tables import cell, commands_of, markdown, put
-from util.sheet import save_sheet, sheet
 
 SCORES = {
     "mask_shape_success": "mask success",
     "image_shape_success": "shape success",
     "image_shape_success_85": "at 0.85",
-    "image_mask_iou": "image_mask_iou",
+    "image_mask_iou": "picture/mask IoU",
     "seam_l1": "seam L1",
     "background_l1": "background L1",
 }
@@ -64,8 +62,9 @@ class Study:
         # ways that differ in their tests alone share a training
         stem = next(slug(name) for name, other in self.ways.items() if other.train == own.train)
         scored = ("--dataroot", str(args.data), "--batch_size", "10", *own.score.split())
-        training = Training(f"{stem}_{seed}", words)
-        return Row(f"{slug(way)}_{seed}", training, scored, {"way": way, "seed": seed})
+        training = Training(f"{stem}_{seed}", words, self.data)
+        facts = {"way": way, "seed": seed}
+        return Row(f"{slug(way)}_{seed}", training, scored, facts, title=way, data=self.data)
 
     def write(self, laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace) -> None:
         done = laboratory.done(rows)
@@ -79,20 +78,8 @@ class Study:
             "Mean ± sd over the seeds, both directions averaged.",
             markdown(["way", "seeds", *SCORES.values()], lines),
         ]
+        first = [row for row in rows if row.facts["seed"] == 0]
         for domain, title in (("A", "disks to triangles"), ("B", "triangles to disks")):
-            if name := self.write_sheet(laboratory, rows, args, domain):
-                parts.append(f"![{title}]({args.folder.name}/{name})")
+            path = args.folder / f"{self.name}_{domain}.png"
+            parts += picture_line(laboratory, first, path, title, domain)
         put(args.folder.parent / "results.md", self.name, "\n\n".join([*parts, commands_of(done)]))
-
-    def write_sheet(
-        self, laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace, domain: str
-    ) -> str | None:
-        """The same pictures in all ways, by the first seed; None if there are none."""
-        output = args.folder / f"{self.name}_{domain}.png"
-        own = [row for row in rows if row.facts["seed"] == 0 and laboratory.record(row)]
-        if own and laboratory.at_hand(own):
-            folders = [PairFolder(laboratory.results(row)) for row in own]
-            labels = [row.facts["way"].replace(", ", ",\n", 1) for row in own]
-            tiles = contact_sheet.direction_rows(folders, labels, domain, columns=8, side=96)
-            save_sheet(sheet(tiles), output)
-        return output.name if output.is_file() else None
