@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 from metrics.pairs import PairFolder
 from scripts.contact_sheet import direction_rows
@@ -9,6 +10,7 @@ from scripts.reproduce.runs import Laboratory, Row
 from util.sheet import save_sheet, sheet
 
 SIDE = 96  # of a tile, in pixels
+LABEL = 20  # letters on a line
 
 
 def picture_line(
@@ -27,7 +29,7 @@ def picture_line(
     done = [row for row in rows if laboratory.record(row)]
     if done and laboratory.at_hand(done):
         folders = [PairFolder(laboratory.results(row)) for row in done]
-        labels = [row.title.replace(", ", ",\n") for row in done]
+        labels = [fill(row.title, LABEL) for row in done]
         parts = [direction_rows(folders, labels, source, columns, SIDE) for source in sources]
         save_sheet(sheet([line for part in parts for line in part]), output)
     return [f"![{title}]({output.parent.name}/{output.name})"] if output.is_file() else []
