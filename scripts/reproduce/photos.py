@@ -133,11 +133,10 @@ def training_options(root: Path, options: str, args: argparse.Namespace) -> Word
 def with_epochs(
     plan: Training, root: Path, laboratory: Laboratory, args: argparse.Namespace
 ) -> tuple[Training, tuple[int, int]]:
-    """The training with epochs at the full and at the falling rate: those that were typed, or as
-    many as --minutes allow.
+    """The training, with its epochs at the full and at the falling rate.
 
-    Those of a row that is kept or of a training that was stopped are taken again, or it would be
-    another training.
+    They are those that were typed, or as many as --minutes allow. A row that is kept gives its own
+    again: with others it would be another training.
     """
 
     def trained_for(epochs: tuple[int, int]) -> Training:
