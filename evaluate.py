@@ -11,10 +11,10 @@ from metrics.pairs import PairFolder
 from metrics.report import runs_table, score_folder, table_of, write_scores
 from metrics.yardsticks import Yardsticks
 from options import evaluate_options
+from util.command_line import aligned
 from util.device import choose_device
 from util.errors import command
 from util.memory import enough_memory
-from util.results import aligned
 
 LESS_MEMORY = "lower --batch or --batch_size"
 

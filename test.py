@@ -10,9 +10,9 @@ from data.loader import batches_of_one_size
 from models.translator import Translator
 from options.base_options import run_folder
 from options.test_options import TestOptions
+from pages.results import Results
 from util.errors import command
 from util.memory import enough_memory
-from util.results import Results
 from util.stamp import now, typed_command, versions
 
 LESS_MEMORY = "lower --batch_size or --ins_per, or try --precision bf16"

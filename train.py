@@ -7,15 +7,15 @@ import torch
 
 from data import create_dataset
 from data.loader import SceneLoader
+from loggers import RunCard, create_loggers
 from metrics.validation import Validation
 from models import create_model
 from models.estimate import memory_line
 from models.showcase import Showcase
 from options.base_options import run_folder
 from options.train_options import TrainOptions
-from util.checkpoint import Checkpoints
-from util.device import prepare_device
-from util.distributed import (
+from training.checkpoint import Checkpoints
+from training.distributed import (
     connected,
     is_main,
     quiet_unless_main,
@@ -23,13 +23,13 @@ from util.distributed import (
     share,
     world_size,
 )
+from training.interruption import Interruption
+from training.progress import Progress
+from training.trainer import Trainer
+from util.device import prepare_device
 from util.errors import UserError, command
-from util.interruption import Interruption
-from util.loggers import RunCard, create_loggers
 from util.memory import enough_memory
-from util.progress import Progress
 from util.stamp import note_start
-from util.trainer import Trainer
 
 LESS_MEMORY = (
     "lower --batch_size, --ins_per or --crop_size, raise --accumulate, or add "

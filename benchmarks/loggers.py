@@ -31,16 +31,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data import create_dataset
 from data.loader import SceneLoader
 from datasets import generate_shapes_dataset
+from loggers import Loggers, RunCard, create_loggers, make_record
+from loggers.records import read_records
 from models import create_model
 from models.showcase import Showcase
 from options.train_options import TrainOptions
-from util.command_line import OneLineParser
+from training.progress import Progress, StepTimer
+from training.trainer import facts_of
+from util.command_line import OneLineParser, aligned
 from util.errors import command
-from util.loggers import Loggers, RunCard, create_loggers, make_record
-from util.loggers.records import read_records
-from util.progress import Progress, StepTimer
-from util.results import aligned
-from util.trainer import facts_of
 
 SERVER = "from visdom.server.run_server import main; main()"  # without fetching what a page needs
 CASES = ("none", "running", "absent", "killed", "hanging", "late")

@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from playwright.sync_api import sync_playwright
 
-from util.command_line import OneLineParser
+from pages.results import LISTING, SCORES
+from pages.results_page import write_page
+from util.command_line import OneLineParser, aligned
 from util.errors import UserError, command
-from util.pages.results import write_page
-from util.results import LISTING, SCORES, aligned
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

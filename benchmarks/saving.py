@@ -26,14 +26,13 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents
 from train_step import random_scenes
 
 from models import create_model
-from models.guard import norm_of, weights_of
 from options.train_options import TrainOptions
-from util.checkpoint import Checkpoints
-from util.command_line import OneLineParser
+from training.checkpoint import Checkpoints
+from training.guard import norm_of, weights_of
+from training.progress import Progress
+from util.command_line import OneLineParser, aligned
 from util.device import prepare_device
 from util.errors import command
-from util.progress import Progress
-from util.results import aligned
 
 CASES = ("bare", "guarded", "saved")
 EVERY = 600.0  # seconds between saves

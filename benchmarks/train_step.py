@@ -35,13 +35,12 @@ from models import create_model
 from models.estimate import estimate
 from models.networks.precision import HALF, PRECISIONS
 from options.train_options import TrainOptions
-from util.command_line import OneLineParser
+from training.distributed import world_size
+from util.command_line import OneLineParser, aligned
 from util.device import prepare_device
-from util.distributed import world_size
 from util.errors import UserError, command
 from util.files import write_text
 from util.memory import enough_memory
-from util.results import aligned
 
 SWITCHES = ("--checkpoint_activations", "--channels_last", "--compile")
 DTYPES = {name: HALF.get(name, torch.float32) for name in PRECISIONS}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from data.scene import Scene
-from util.distributed import share
+from training.distributed import share
 
 
 class InstanceWatch:

@@ -21,7 +21,7 @@ from data.base_dataset import BaseDataset, Draw, generator_for
 from data.instance_watch import InstanceWatch
 from data.pictures import UnreadableError
 from data.scene import Scene
-from util.distributed import rank, world_size
+from training.distributed import rank, world_size
 from util.errors import UserError
 
 PAUSES = (0.5, 10.0)  # seconds between attempts at a file, doubling from first to last

@@ -14,9 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.checks import KINDS
-from data.dataset_fix import write_fixed
-from data.dataset_page import write_page
-from data.dataset_report import (
+from datasets.making.fix import write_fixed
+from datasets.making.report import (
     Report,
     area_histogram,
     areas_of,
@@ -24,9 +23,9 @@ from data.dataset_report import (
     inspect,
     instance_histogram,
 )
-from util.command_line import OneLineParser
+from pages.dataset_page import write_page
+from util.command_line import OneLineParser, aligned
 from util.errors import UserError, command
-from util.results import aligned
 from util.workers import cores
 
 BAR = 30  # characters of the longest bar

@@ -15,9 +15,9 @@ from scipy.io import loadmat
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.categories import categories
-from data.dataset_writer import write_dataset
-from data.sources import Annotated, Listing, Source, Task, read_rgb, split_components
+from datasets.making.categories import categories
+from datasets.making.sources import Annotated, Listing, Source, Task, read_rgb, split_components
+from datasets.making.writer import write_dataset
 from options.generator_options import generator_parser, parse_generator
 from util.errors import UserError, command
 

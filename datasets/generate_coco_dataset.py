@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.annotations.source import AnnotatedFolder
-from data.dataset_writer import write_dataset
+from datasets.making.annotations.source import AnnotatedFolder
+from datasets.making.writer import write_dataset
 from options.annotation_options import annotation_parser, parse_annotation_options
 from util.errors import command
 

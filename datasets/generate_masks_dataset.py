@@ -27,12 +27,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.categories import nearest_first, split_names
-from data.dataset_writer import write_dataset
-from data.label_maps import Values, map_notes, read_map
-from data.photos import read_photo
 from data.pictures import UnreadableError, list_unique_pictures
-from data.sources import (
+from datasets.making.categories import nearest_first, split_names
+from datasets.making.label_maps import Values, map_notes, read_map
+from datasets.making.photos import read_photo
+from datasets.making.sources import (
     OTHER_CATEGORY,
     Annotated,
     Listing,
@@ -40,6 +39,7 @@ from data.sources import (
     Task,
     split_components,
 )
+from datasets.making.writer import write_dataset
 from options.generator_options import add_exif_argument, generator_parser, parse_generator
 from util.errors import UserError, command
 

@@ -18,10 +18,10 @@ from PIL import ImageFile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.categories import categories
-from data.dataset_writer import write_dataset
 from data.pictures import UnreadableError, picture_size, read_raw
-from data.sources import Annotated, Listing, Source, Task, center_crop, read_rgb, resize
+from datasets.making.categories import categories
+from datasets.making.sources import Annotated, Listing, Source, Task, center_crop, read_rgb, resize
+from datasets.making.writer import write_dataset
 from options.generator_options import generator_parser, parse_generator
 from util.errors import UserError, command
 from util.files import read_lines

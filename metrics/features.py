@@ -13,8 +13,8 @@ from metrics.base import Metric, SetScore, by_size, to_batch
 from metrics.classifier import Classifier
 from metrics.pairs import Pair
 from metrics.reals import RealPictures
+from training.state_file import load_file
 from util.errors import UserError
-from util.state_file import load_file
 
 INCEPTION = "pt_inception-2015-12-05-6726825d.pth"  # torch-fidelity's, the weights of the FID paper
 LARGEST_SUBSET = 100  # pictures of each of KID's subsets

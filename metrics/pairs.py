@@ -18,8 +18,8 @@ import numpy as np
 
 from data.masks import read_mask
 from data.pictures import read_image, read_raw
+from pages.results import LISTING
 from util.errors import UserError
-from util.results import LISTING
 
 DIRECTIONS = {"A": "AtoB", "B": "BtoA"}  # by the source's domain
 VISUAL = re.compile(

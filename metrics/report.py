@@ -8,8 +8,8 @@ from metrics.pairs import DIRECTIONS, PairFiles, PairFolder
 from metrics.reals import FEW
 from metrics.statistics import bootstrap_interval, mean, over_runs, values_of
 from metrics.yardsticks import Yardsticks
+from pages.results_page import write_page
 from util.files import write_json
-from util.pages.results import write_page
 
 OF_ALL = ("classification", "fid", "kid")  # metrics of pictures that were not translated as well
 BY_UNION = ("background", "lpips", "masked_classification")  # metrics that look where masks are

@@ -12,9 +12,9 @@ from subprocess import DEVNULL, PIPE
 from tqdm import tqdm
 
 from metrics.base import LESS
+from training.progress import Progress
 from util.errors import UserError
 from util.files import write_text
-from util.progress import Progress
 
 FILE = "val_scores.jsonl"
 COMMAND = Path(__file__).resolve().parents[1] / "evaluate.py"

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torchvision.models import WeightsEnum
 
+from training.state_file import load_file
 from util.errors import UserError
-from util.state_file import load_file
 
 
 def load_weights(

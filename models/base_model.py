@@ -11,14 +11,14 @@ from torch.amp import GradScaler
 from torch.optim import Adam, Optimizer
 
 from data.scene import Scene
-from models.averages import Averages
-from models.execution import Execution, TotalLoss, across_processes, keeping_gradients
-from models.guard import Guard, Moment
+from models.image_pool import ImagePool
 from models.persistence import Persistent
-from models.schedules import build_schedule
 from models.sequential import Stage
-from util.distributed import sum_over_processes, world_size
-from util.image_pool import ImagePool
+from training.averages import Averages
+from training.distributed import sum_over_processes, world_size
+from training.execution import Execution, TotalLoss, across_processes, keeping_gradients
+from training.guard import Guard, Moment
+from training.schedules import build_schedule
 
 
 class BaseModel(Persistent, ABC):

@@ -4,7 +4,7 @@ import torch
 
 from models.networks import build_generator
 from models.networks.official import infer_generator
-from util.checkpoint import Checkpoints
+from training.checkpoint import Checkpoints
 from util.errors import UserError
 
 DOUBLE_TOLERANCE = 0.02

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from data.scene import Scene
+from models.image_pool import ImagePool
 from models.sequential import Group, Stage, Translation, divided, translate_in_groups
-from util.image_pool import ImagePool
 
 # (a canvas with a group's masks, what a generator made of it, the same canvas with its other masks)
 # -> the second pasted on the first

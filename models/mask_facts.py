@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from data.scene import Scene
-from util.distributed import sum_over_processes
+from training.distributed import sum_over_processes
 
 FULL = 0.95  # of the picture: such a mask marks no instance any more
 

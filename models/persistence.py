@@ -5,13 +5,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from models.guard import Moment
 from models.networks.official import from_official, to_official
-from models.replay import write_dump
-from models.schedules import follow_options
-from util.checkpoint import AVERAGED, Checkpoints
+from training.checkpoint import AVERAGED, Checkpoints
+from training.guard import Moment
+from training.progress import Progress
+from training.replay import write_dump
+from training.schedules import follow_options
 from util.errors import UserError
-from util.progress import Progress
 
 # What may be another at each start of a run, or says only where it is and how it is watched.
 OF_A_START = (

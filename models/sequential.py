@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from data.scene import Scene
-from util.distributed import sum_over_processes, world_size
+from training.distributed import sum_over_processes, world_size
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from data.scene import Scene
 from data.transforms import pad_scene
 from models import create_model
 from models.building import fit_to_weights
-from util.checkpoint import Checkpoints
+from training.checkpoint import Checkpoints
 from util.device import prepare_device
 
 

@@ -12,7 +12,7 @@ from models.base_model import BaseModel
 from models.building import discriminator_keywords, generator_keywords
 from models.diffaug import augmented
 from models.direction import Direction, exchange, judge, translate_alone, translate_both
-from models.guard import Moment
+from models.image_pool import ImagePool
 from models.losses import adversarial_loss, mean_by_name, set_l1_loss
 from models.mask_facts import MaskFacts
 from models.networks import build_discriminator, build_generator
@@ -26,8 +26,8 @@ from models.sequential import (
     translate_group,
     unfinished,
 )
-from util.distributed import rank
-from util.image_pool import ImagePool
+from training.distributed import rank
+from training.guard import Moment
 
 
 class UnpairedModel(BaseModel):

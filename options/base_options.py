@@ -14,8 +14,8 @@ import models
 from options.device_options import add_device_arguments, device_problems
 from options.network_options import add_network_arguments, complete_networks
 from options.parser import OptionParser, SizePair
+from training.distributed import is_main
 from util.device import parse_gpu_ids
-from util.distributed import is_main
 from util.errors import UserError
 from util.files import write_text
 

@@ -3,7 +3,7 @@
 import argparse
 from urllib.parse import urlparse
 
-from util.loggers import NAMES
+from loggers import NAMES
 
 
 def logger_names(text: str) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from models.pasting import PASTING
 from options.base_options import OPTIONS_FILE, BaseOptions, run_folder
-from util.distributed import world_size
+from training.distributed import world_size
 
 INHERITED = (
     *("model", "dataset_mode", "netG", "netD", "ngf", "ndf", "n_blocks", "n_layers_D", "norm"),

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.losses import GAN_MODES
-from models.schedules import POLICIES
 from options.base_options import BaseOptions, run_folder, run_name
 from options.logger_options import add_logger_arguments, complete_loggers, logger_problems
 from options.recipe_options import RECIPE, add_recipe_arguments, recipe_problems
-from util.checkpoint import Checkpoints
-from util.distributed import world_size
+from training.checkpoint import Checkpoints
+from training.distributed import world_size
+from training.schedules import POLICIES
 
 NOT_NEGATIVE = (
     *("data_patience", "lr", "lr_D"),

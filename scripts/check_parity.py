@@ -21,9 +21,9 @@ from data.scene import Scene
 from data.transforms import make_scene, order_instances
 from models import create_model
 from options.train_options import TrainOptions
+from training.state_file import load_file
 from util.command_line import OneLineParser
 from util.errors import UserError, command
-from util.state_file import load_file
 
 TOLERANCES = {"forward": 1e-9, "inference": 1e-9, "first step": 1e-6, "all steps": 1e-5}
 SAME_NAME = (

@@ -16,9 +16,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from metrics.pairs import PairFiles, PairFolder
+from pages.sheet import Row, check_name, save_sheet, sheet, tile
 from util.command_line import OneLineParser
 from util.errors import UserError, command
-from util.sheet import Row, check_name, save_sheet, sheet, tile
 
 
 @command

@@ -35,11 +35,10 @@ from models.networks.generators import erase_absent
 from models.pasting import Pasting, grown, pasting_of
 from options.base_options import run_folder
 from options.test_options import TestOptions, add_weights_argument
-from util.checkpoint import Checkpoints
-from util.command_line import OneLineParser
+from training.checkpoint import Checkpoints
+from util.command_line import OneLineParser, aligned
 from util.errors import UserError, command
 from util.files import write_atomic
-from util.results import aligned
 
 TOLERANCE = 1e-4
 TRACED = (40, 48)  # the size that is traced; others are checked

@@ -13,9 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from loggers.records import FILE, continuous, panels, read_records, smoothed
 from util.command_line import OneLineParser
 from util.errors import UserError, command
-from util.loggers.records import FILE, continuous, panels, read_records, smoothed
 
 COLUMNS = 3
 STYLES = ("-", "--", ":", "-.")  # of a run's curves, where its colour is the run's

@@ -21,16 +21,16 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from loggers import server_of
+from loggers.drawing import arrange
+from loggers.records import FILE, continuous, read_records
+from loggers.run_card import RunCard
+from loggers.training_page import DATA, looks_of
+from loggers.visdom_board import PICTURES, VisdomBoard
+from loggers.worker import MissingError, reason
 from options.logger_options import server_problems
 from util.command_line import OneLineParser
 from util.errors import UserError, command
-from util.loggers import server_of
-from util.loggers.drawing import arrange
-from util.loggers.records import FILE, continuous, read_records
-from util.loggers.run_card import RunCard
-from util.loggers.training_page import DATA, looks_of
-from util.loggers.visdom_board import PICTURES, VisdomBoard
-from util.loggers.worker import MissingError, reason
 
 PAUSE = 2.0  # seconds between looks at the log
 

@@ -17,12 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from models import create_model
 from models.base_model import BaseModel
-from models.replay import first_not_finite, moment_of
-from util.command_line import OneLineParser
+from training.replay import first_not_finite, moment_of
+from training.state_file import first_line, read_state
+from util.command_line import OneLineParser, aligned
 from util.device import choose_device, parse_gpu_ids
 from util.errors import UserError, command
-from util.results import aligned
-from util.state_file import first_line, read_state
 
 
 @command

@@ -12,10 +12,10 @@ from torch import nn
 import test as test_command
 import train
 from conftest import double_model, random_scene, refused
-from models import averages
-from models.averages import RAMP_UP, Averages
 from scripts import export
-from util.state_file import load_file, write_state
+from training import averages
+from training.averages import RAMP_UP, Averages
+from training.state_file import load_file, write_state
 
 WORDS = "--niter 1 --niter_decay 0 --no_html --init_gain 0.3"
 

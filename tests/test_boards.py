@@ -11,12 +11,12 @@ from test_training_page import scenes_of
 
 import train
 from conftest import one_line_error, train_options
+from loggers.run_card import RunCard
+from loggers.tensorboard_board import TensorBoard
+from loggers.wandb_board import WandbBoard
+from loggers.worker import MissingError
 from scripts import plot_losses
-from util.loggers.run_card import RunCard
-from util.loggers.tensorboard_board import TensorBoard
-from util.loggers.wandb_board import WandbBoard
-from util.loggers.worker import MissingError
-from util.progress import Progress
+from training.progress import Progress
 
 
 def card(folder) -> RunCard:

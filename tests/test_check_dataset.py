@@ -14,8 +14,8 @@ from PIL import Image
 
 import train
 from conftest import ROOT, one_line_error
-from data.dataset_report import inspect
 from datasets import check_dataset
+from datasets.making.report import inspect
 
 
 def check(root: Path, *words: str) -> int:

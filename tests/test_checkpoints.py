@@ -11,11 +11,11 @@ import train
 from conftest import double_model, one_line_error, random_scene, train_options
 from models import create_model
 from models.insta_gan_model import InstaGANModel
-from models.schedules import build_schedule
-from util.checkpoint import Checkpoints
+from training.checkpoint import Checkpoints
+from training.progress import Progress
+from training.schedules import build_schedule
+from training.state_file import load_file
 from util.files import write_atomic
-from util.progress import Progress
-from util.state_file import load_file
 
 EVERYTHING = (
     "--dropout --pool_size 2 --set_order random --load_size 36 --batch_size 2 --paste 1 --ema 4 "

@@ -4,12 +4,12 @@ import json
 import shutil
 
 from conftest import random_scene
+from loggers.base import Logger, Loggers
+from loggers.console import Console
+from loggers.records import make_record
+from loggers.run_card import RunCard, duration
+from training.progress import Progress
 from util.errors import UserError
-from util.loggers.base import Logger, Loggers
-from util.loggers.console import Console
-from util.loggers.records import make_record
-from util.loggers.run_card import RunCard, duration
-from util.progress import Progress
 
 LOSSES = {"D_A": 0.25, "G_A": 0.31}
 FACTS = {"time": 0.1, "data": 0.0, "images_per_s": 9.9, "lr": {"G": 2e-4}}

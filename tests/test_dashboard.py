@@ -14,13 +14,13 @@ from test_training_page import scenes_of
 
 import train
 from conftest import one_line_error
+from loggers import visdom_board
+from loggers.records import read_records
+from loggers.run_card import RunCard
+from loggers.visdom_board import Server, VisdomBoard, card_html
+from loggers.worker import MissingError, Worker
 from scripts import replay_dashboard
-from util.loggers import visdom_board
-from util.loggers.records import read_records
-from util.loggers.run_card import RunCard
-from util.loggers.visdom_board import Server, VisdomBoard, card_html
-from util.loggers.worker import MissingError, Worker
-from util.progress import Progress
+from training.progress import Progress
 
 visdom = pytest.importorskip("visdom", reason="no visdom: bash scripts/install_visdom.sh")
 PATIENCE = 60  # seconds: a busy machine starts a server slowly

@@ -16,7 +16,6 @@ from PIL import Image
 from scipy.io import loadmat, savemat
 
 from conftest import ROOT, one_line_error
-from data import dataset_writer
 from datasets import (
     check_dataset,
     generate_ccp_dataset,
@@ -24,6 +23,7 @@ from datasets import (
     generate_mhp_dataset,
     generate_shapes_dataset,
 )
+from datasets.making import writer as dataset_writer
 from util.files import staged, write_atomic
 from util.images import save_picture
 

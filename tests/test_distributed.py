@@ -18,7 +18,7 @@ import train
 from conftest import ROOT, TINY, one_line_error
 from data.loader import EpochSampler
 from options.train_options import TrainOptions
-from util.distributed import gather, is_main, local_rank, rank, sum_over_processes, world_size
+from training.distributed import gather, is_main, local_rank, rank, sum_over_processes, world_size
 
 DOUBLE = f"""
 import atexit, glob, os, sys, torch

@@ -10,10 +10,10 @@ import torch
 import train
 from conftest import double_model, one_line_error, random_scene, train_options
 from models import create_model
-from models.execution import Execution
 from models.networks import build_generator
 from models.networks.padding import ReflectionPad
 from models.sequential import cut_groups, divide_batch
+from training.execution import Execution
 
 CPU = torch.device("cpu")
 

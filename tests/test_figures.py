@@ -9,11 +9,11 @@ from PIL import Image
 import test as test_command
 import train
 from conftest import one_line_error
+from pages.sheet import mask_tile, sheet, tile
 from scripts import contact_sheet
 from scripts.figures import crop_attach, instances, nearest, reconstruction, trend
 from scripts.figures.common import masks_of
 from scripts.figures.neighbors import TrainingMasks
-from util.sheet import mask_tile, sheet, tile
 
 FIGURES = {"instances": instances, "trend": trend, "nearest": nearest, "crop_attach": crop_attach, "reconstruction": reconstruction}  # fmt: skip
 

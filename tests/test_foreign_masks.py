@@ -12,10 +12,10 @@ from PIL import Image
 import test as test_command
 import train
 from conftest import one_line_error
-from data.dataset_report import inspect
 from data.masks import read_mask, read_masks
 from data.pictures import picture_size, read_image, turn
 from datasets import check_dataset
+from datasets.making.report import inspect
 
 
 def palette(indices: np.ndarray, colors: list[int], **info) -> Image.Image:

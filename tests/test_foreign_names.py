@@ -20,8 +20,8 @@ from foreign import (
 )
 from PIL import Image
 
-from data.annotations.finder import PictureFinder
 from datasets import generate_coco_dataset
+from datasets.making.annotations.finder import PictureFinder
 from util.errors import UserError
 
 # ---- names of another machine

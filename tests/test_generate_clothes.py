@@ -7,8 +7,8 @@ from annotated import REAL_CCP, call, fails, picture, read_set, real_data
 from PIL import Image
 from scipy.io import loadmat, savemat
 
-from data.dataset_report import inspect
 from datasets import generate_ccp_dataset, generate_mhp_dataset
+from datasets.making.report import inspect
 
 
 def test_ccp_in_miniature(ccp, tmp_path):

@@ -9,8 +9,8 @@ from annotated import REAL_COCO, call, fails, read_set, real_data, rle, write_an
 from PIL import Image
 from pycocotools.coco import COCO
 
-from data.annotations.regions import region_of
 from datasets import generate_coco_dataset
+from datasets.making.annotations.regions import region_of
 
 
 @real_data

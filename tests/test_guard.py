@@ -9,11 +9,11 @@ from test_checkpoints import assert_same, state
 
 import train
 from conftest import double_model, one_line_error, random_scene
-from models.guard import Guard
+from loggers.records import read_records
 from models.insta_gan_model import InstaGANModel
 from models.unpaired import UnpairedModel
 from scripts import replay_step
-from util.loggers.records import read_records
+from training.guard import Guard
 
 BATCH = {"A": random_scene([3, 1], seed=1), "B": random_scene([2, 3], seed=2)}
 WORDS = "--batch_size 2 --ins_per 1 --ins_max 3 --pool_size 3 --accumulate 2"

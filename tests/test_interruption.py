@@ -13,10 +13,10 @@ from test_checkpoints import EVERYTHING, assert_same, state
 
 import train
 from conftest import ROOT, TINY, one_line_error
+from loggers.records import read_records
 from models.insta_gan_model import InstaGANModel
-from util.interruption import Interruption
-from util.loggers.records import read_records
-from util.trainer import SaveClock
+from training.interruption import Interruption
+from training.trainer import SaveClock
 
 
 def signal_in_step(monkeypatch, number: int, at: int) -> None:

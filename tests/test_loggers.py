@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from loggers.records import make_record
+from loggers.run_card import RunCard
+from loggers.training_page import TrainingPage
+from loggers.worker import Board, MissingError, Worker
+from training.progress import Progress
 from util.errors import did_you_mean
 from util.images import save_png, to_pixels
-from util.loggers.records import make_record
-from util.loggers.run_card import RunCard
-from util.loggers.training_page import TrainingPage
-from util.loggers.worker import Board, MissingError, Worker
-from util.progress import Progress
 
 LOSSES = {"D_A": 0.25, "G_A": 0.31}
 FACTS = {"time": 0.1, "data": 0.0, "images_per_s": 9.9, "lr": {"G": 2e-4}}
@@ -165,7 +165,7 @@ def test_a_run_that_goes_back_is_drawn_anew(tmp_path):
 
 def test_records_that_were_dropped_are_shown_from_the_log(tmp_path, monkeypatch):
     """A board so slow that more wait than are kept."""
-    monkeypatch.setattr("util.loggers.worker.RECORDS", 5)
+    monkeypatch.setattr("loggers.worker.RECORDS", 5)
     board = Remembering()
     board.gate.clear()
     run = Run(tmp_path, board)

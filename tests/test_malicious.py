@@ -15,9 +15,9 @@ from conftest import one_line_error
 from metrics.detectors import MaskRCNN
 from metrics.features import inception_features
 from metrics.pairs import PairFolder
+from pages.results import LISTING
 from scripts import check_parity, export, replay_step
 from util.errors import UserError
-from util.results import LISTING
 
 
 class Payload:

@@ -15,9 +15,9 @@ import train
 from conftest import random_scene
 from data.scene import Scene
 from models.translator import Step, Translated
+from pages.results import Results, boxes_of, masks_of
+from pages.results_page import write_page
 from util.errors import UserError
-from util.pages.results import write_page
-from util.results import Results, boxes_of, masks_of
 
 NAMES = (
     "plain",

@@ -9,10 +9,7 @@ import train
 from conftest import double_model, random_scene, train_options
 from data import create_dataset
 from data.scene import Scene
-from models import create_model
-from models.mask_facts import MaskFacts, count
-from models.showcase import Showcase
-from util.loggers.records import (
+from loggers.records import (
     alarms,
     continuous,
     cut_logs,
@@ -22,7 +19,10 @@ from util.loggers.records import (
     smoothed,
     thinned,
 )
-from util.progress import Progress
+from models import create_model
+from models.mask_facts import MaskFacts, count
+from models.showcase import Showcase
+from training.progress import Progress
 
 
 def record(total: int, **more) -> dict:

@@ -10,7 +10,7 @@ import torch
 from test_checkpoints import EVERYTHING, assert_same, state
 
 import train
-from util.trainer import Trainer
+from training.trainer import Trainer
 
 WORDS = f"--niter 1 --niter_decay 0 {EVERYTHING}"
 

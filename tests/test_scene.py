@@ -4,7 +4,7 @@ import torch
 
 from conftest import random_scene
 from data.scene import Scene
-from util.image_pool import ImagePool
+from models.image_pool import ImagePool
 
 
 def test_cat_pads_and_split_undoes_it():

@@ -11,8 +11,8 @@ from test_checkpoints import assert_same
 from test_distributed import COMMON, DOUBLE, finish, start, weights
 from test_validation import QUICK
 
-from util.loggers.records import read_records
-from util.state_file import read_state
+from loggers.records import read_records
+from training.state_file import read_state
 
 WORDS = f"--ins_max 2 --pool_size 3 --dropout --batch_size 2 {COMMON} --niter 3 --print_freq 4"
 SPOILT = """

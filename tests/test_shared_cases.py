@@ -11,10 +11,10 @@ from PIL import Image
 
 import train
 from conftest import SHARED, one_line_error
-from data.dataset_report import inspect
 from data.masks import read_mask, read_masks
 from data.pictures import picture_size, read_image
 from datasets import generate_coco_dataset, generate_masks_dataset, generate_mhp_dataset
+from datasets.making.report import inspect
 
 CASES, SILENT = SHARED / "cases/make_cases.py", SHARED / "cases/silent"
 pytestmark = pytest.mark.skipif(not CASES.is_file(), reason="the cases are not here")

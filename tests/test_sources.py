@@ -3,8 +3,8 @@
 import numpy as np
 from annotated import rle
 
-from data.annotations.regions import region_of, run_lengths
-from data.sources import (
+from datasets.making.annotations.regions import region_of, run_lengths
+from datasets.making.sources import (
     BELOW_AREA,
     BEYOND_NUMBER,
     NO_PIXEL,

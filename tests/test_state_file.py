@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from conftest import double_model
-from util import checkpoint
-from util.checkpoint import Checkpoints
+from training import checkpoint
+from training.checkpoint import Checkpoints
+from training.progress import Progress
+from training.saver import KeptCopy, Saver
+from training.state_file import TornError, read_state, write_state
 from util.errors import UserError
-from util.progress import Progress
-from util.saver import KeptCopy, Saver
-from util.state_file import TornError, read_state, write_state
 
 CONTENT = {"tensors": [torch.arange(50.0), torch.tensor(True)], "name": "ü", "none": None}
 
@@ -53,7 +53,7 @@ def test_a_full_disk_is_an_oserror_and_leaves_nothing(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 def test_pytorch_writing_to_a_full_disk_is_an_oserror():
-    from util.state_file import save
+    from training.state_file import save
 
     with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="No space"):
         save({"x": torch.zeros(100_000)}, full)

@@ -8,10 +8,10 @@ from test_records import record
 import train
 from conftest import random_scene
 from data.scene import Scene
-from util.loggers.records import thinned
-from util.loggers.run_card import RunCard
-from util.loggers.training_page import TrainingPage, looks_of
-from util.progress import Progress
+from loggers.records import thinned
+from loggers.run_card import RunCard
+from loggers.training_page import TrainingPage, looks_of
+from training.progress import Progress
 
 
 def scenes_of(names=("a", "b<i>")) -> dict[str, Scene]:
@@ -69,8 +69,8 @@ def test_a_continued_run_keeps_its_epochs_and_curves(tmp_path, look):
 
 
 def test_a_long_run_is_thinned_out_while_it_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("util.loggers.training_page.POINTS", 10)
-    monkeypatch.setattr("util.loggers.training_page.thinned", lambda all: thinned(all, 10))
+    monkeypatch.setattr("loggers.training_page.POINTS", 10)
+    monkeypatch.setattr("loggers.training_page.thinned", lambda all: thinned(all, 10))
     board = TrainingPage(RunCard("run", tmp_path, 8, 4))
     board.open([])
     counts = []

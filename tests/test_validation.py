@@ -11,11 +11,11 @@ from test_checkpoints import assert_same, state
 
 import train
 from conftest import one_line_error
+from loggers.records import read_records
 from metrics import validation
 from metrics.validation import Validation
-from util.loggers.records import read_records
-from util.progress import Progress
-from util.state_file import load_file
+from training.progress import Progress
+from training.state_file import load_file
 
 
 @pytest.fixture

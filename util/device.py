@@ -5,7 +5,7 @@ import time
 
 import torch
 
-from util.distributed import from_main, local_rank, local_world_size, world_size
+from training.distributed import from_main, local_rank, local_world_size, world_size
 from util.errors import UserError
 
 

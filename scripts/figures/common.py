@@ -11,10 +11,10 @@ from data.scene import Scene
 from models.translator import Translator
 from options.base_options import run_folder
 from options.test_options import TestOptions
+from pages.sheet import Row, check_name, save_sheet, sheet
 from util.command_line import OneLineParser
 from util.errors import UserError
 from util.images import to_pixels
-from util.sheet import Row, check_name, save_sheet, sheet
 
 
 class Figure:

@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from dataclasses import replace
 
 from data.scene import Scene
+from pages.sheet import tile
 from scripts.figures.common import Figure, masks_of, pixels_of
 from util.errors import command
-from util.sheet import tile
 
 
 @command

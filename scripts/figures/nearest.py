@@ -9,10 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from pages.sheet import mask_tile, tile
 from scripts.figures.common import Figure, masks_of, pixels_of
 from scripts.figures.neighbors import TrainingMasks
 from util.errors import command
-from util.sheet import mask_tile, tile
 
 MASKS = 2  # of each picture
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from pages.sheet import tile
 from scripts.figures.common import Figure, masks_of, pixels_of
 from util.errors import command
-from util.sheet import tile
 
 
 @command

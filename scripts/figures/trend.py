@@ -10,10 +10,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from options.base_options import run_folder
+from pages.sheet import tile
 from scripts.figures.common import Figure, masks_of, pixels_of
-from util.checkpoint import Checkpoints
+from training.checkpoint import Checkpoints
 from util.errors import UserError, command
-from util.sheet import tile
 
 MOST = 10  # epochs to show, evenly spread over those there are
 

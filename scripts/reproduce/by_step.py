@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from pages.results import LISTING, SCORES
 from util.command_line import OneLineParser
 from util.errors import UserError, command
-from util.results import LISTING, SCORES
 
 
 @command

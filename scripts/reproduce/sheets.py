@@ -5,9 +5,9 @@ from pathlib import Path
 from textwrap import fill
 
 from metrics.pairs import PairFolder
+from pages.sheet import save_sheet, sheet
 from scripts.contact_sheet import direction_rows
 from scripts.reproduce.runs import Laboratory, Row
-from util.sheet import save_sheet, sheet
 
 SIDE = 96  # of a tile, in pixels
 LABEL = 20  # letters on a line

@@ -32,11 +32,11 @@ import train
 from data.masks import read_mask
 from data.pictures import read_image
 from datasets import generate_shapes_dataset
+from loggers.records import read_records
+from training.state_file import load_file, read_state
+from training.trainer import Trainer
 from util.command_line import OneLineParser
 from util.errors import UserError
-from util.loggers.records import read_records
-from util.state_file import load_file, read_state
-from util.trainer import Trainer
 
 
 class OneStep(Exception):  # noqa: N818, the good end of an example

@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import train
+from loggers.records import read_records
+from training.state_file import read_state
 from util.errors import UserError
-from util.loggers.records import read_records
-from util.state_file import read_state
 
 LIMIT = 120.0  # seconds that a run may take
 WORDS = (

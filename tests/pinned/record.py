@@ -75,7 +75,7 @@ def write(recorded: dict) -> None:
 
 def keep_half_way() -> None:
     """Have every run keep a copy of its first state."""
-    from util.checkpoint import Checkpoints
+    from training.checkpoint import Checkpoints
 
     write = Checkpoints.write
 

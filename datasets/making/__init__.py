@@ -1,0 +1,1 @@
+"""What the dataset makers share: reading annotations, writing and checking."""

@@ -1,0 +1,233 @@
+"""The page of `test.py`: a table that a browser without scripts shows, and what scripts add to it.
+
+Everything is in one file that opens from the file system; pictures are read when they come into
+view. The numbers of a picture stand in its row, so the page costs the same for each.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+from dominate import tags
+from dominate.util import raw
+
+from pages import add_script, facts_table, new_page, table_of
+from util.errors import UserError
+from util.files import write_atomic
+from util.images import COLORS
+
+COLUMNS = (("source", "real"), ("translation", "fake"), ("and back", "rec"))
+WORDS = {"A": "A to B", "B": "B to A"}  # by the source's domain
+SMALL = 128  # pixels: smaller pictures are shown with sharp pixels
+ABOUT = ("model", "epoch", "data", "date")  # of the head; the rest is folded away
+ROWS = "<!-- rows -->"
+# Rows are not laid out until the script has chosen those of the first page.
+LOADING = """
+const root = document.documentElement;
+root.classList.add("loading");
+addEventListener("error", () => root.classList.remove("loading"));
+"""
+
+Values = Mapping[str, Mapping[str, object]]  # a picture's scores, by its name
+
+
+def write_page(
+    folder: Path,
+    listing: Mapping,
+    scores: Sequence[Sequence[str]] = (),
+    notes: Sequence[str] = (),
+    values: Mapping[str, Values] | None = None,
+    less_is_better: Collection[str] = (),
+) -> None:
+    """Write `index.html` of a results folder.
+
+    scores is a table for the head, its header first; values are those of each picture by the
+    source's domain; of those in less_is_better the largest are the worst. Raises UserError if a
+    listed file is not inside the folder.
+    """
+    worst = {
+        name: "down" if name in less_is_better else "up" for name in metric_names(values or {})
+    }
+    before, after = frame(listing, scores, notes, worst).split(ROWS)
+    rows = rows_of(listing["pictures"], values or {})
+
+    def write(file) -> None:
+        file.write(before.encode())
+        for row in rows:
+            file.write(row.encode())
+        file.write(after.encode())
+
+    write_atomic(folder / "index.html", write)
+
+
+def frame(
+    listing: Mapping,
+    scores: Sequence[Sequence[str]],
+    notes: Sequence[str],
+    worst: Mapping[str, str],
+) -> str:
+    """The page but for the rows of its table."""
+    about = listing.get("about")
+    title = str(listing.get("title", "results"))
+    page = new_page(title, "results.css")
+    page.add(tags.h1(title), head_of(about if isinstance(about, Mapping) else {}))
+    page.add(*(tags.div(note, cls="note") for note in notes))
+    if scores:
+        page.add(tags.details(tags.summary("scores of all pictures"), table_of(scores), open=True))
+    page.add(controls(worst))
+    header = [tags.th("name"), tags.th("direction"), tags.th("instances")]
+    header += [tags.th(title) for title, _ in COLUMNS] + [tags.th("scores")] * bool(worst)
+    body = tags.tbody(raw(ROWS))
+    page.add(tags.table(tags.thead(tags.tr(header)), body, id="results"))
+    page.add(tags.div(id="pager", cls="bar", hidden=True))
+    style = "".join(f".i{i}{{--own:rgb{color}}}" for i, color in enumerate(COLORS))
+    page.head.add(tags.style(raw(style)), tags.script(raw(LOADING)))
+    add_script(page, "results.js")
+    return page.render(pretty=False)
+
+
+def head_of(about: Mapping[str, object]) -> tags.div:
+    """Model, epoch, data and date in a line; command, options and versions folded away."""
+    line = " · ".join(f"{name} {about[name]}" for name in ABOUT if about.get(name))
+    box = tags.div(tags.div(line, cls="about"))
+    if about.get("command"):
+        told = tags.details(tags.summary("command, options, versions"))
+        told.add(tags.pre(str(about["command"])))
+        more = {**about.get("options", {}), **about.get("versions", {})}
+        told.add(facts_table({name: str(value) for name, value in more.items()}))
+        box.add(told)
+    return box
+
+
+def controls(worst: Mapping[str, str]) -> tags.div:
+    """What scripts make use of; hidden without them. worst says at which end of a score it is."""
+    options = [
+        tags.option("name", value="name", data_worst="up"),
+        tags.option("number of instances", value="instances", data_worst="down"),
+    ]
+    options += [
+        tags.option(f"{name.replace('_', ' ')}, worst first", value=name, data_worst=sense)
+        for name, sense in worst.items()
+    ]
+    directions = [("", "both directions"), *WORDS.items()]
+    ways = [tags.option(words, value=letter) for letter, words in directions]
+    least = tags.input_(type="number", id="least", min="0", value="0")
+    return tags.div(
+        tags.input_(type="search", id="find", placeholder="name", aria_label="part of a name"),
+        tags.select(ways, id="way", aria_label="direction"),
+        tags.label("at least ", least, " instances"),
+        tags.label("by ", tags.select(options, id="order")),
+        tags.select(
+            tags.option("ascending", value="up"),
+            tags.option("descending", value="down"),
+            id="sense",
+            aria_label="sense of the order",
+        ),
+        tags.label(tags.input_(type="checkbox", id="outlines", checked=True), " outlines"),
+        tags.span(id="count", cls="soft", aria_live="polite"),
+        id="controls",
+        cls="bar sticky",
+        hidden=True,
+    )
+
+
+# ---- rows
+
+
+def metric_names(values: Mapping[str, Values]) -> list[str]:
+    """The scores that any picture has a number of."""
+    found = (name for own in values.values() for picture in own.values() for name in picture)
+    return list(dict.fromkeys(found))
+
+
+def rows_of(pictures: Iterable[Mapping], values: Mapping[str, Values]) -> Iterable[str]:
+    for picture in pictures:
+        own = values.get(picture["source"], {}).get(picture["name"], {})
+        yield row_of(picture, own, bool(values))
+
+
+def row_of(picture: Mapping, scores: Mapping[str, object], scored: bool) -> str:
+    """One picture's row; `data-detail` has what its larger view is made of."""
+    source = picture["source"]
+    target = "B" if source == "A" else "A"
+    anchor = f"{source}-{picture['name']}"
+    means = {name: mean_of(value) for name, value in scores.items()}
+    cells = [tags.th(tags.a(picture["name"], href=f"#{quote(anchor)}"), scope="row")]
+    cells += [tags.td(WORDS[source]), tags.td(instances_of(picture), cls="number")]
+    for title, role in COLUMNS:
+        letter = target if role == "fake" else source
+        file = picture["files"].get(f"{role}_{letter}_img")
+        cells.append(tags.td(image_of(file, picture, title) if file else ""))
+    if scored:
+        lines = [f"{name.replace('_', ' ')} {short(value)}" for name, value in means.items()]
+        cells.append(tags.td([tags.div(line) for line in lines], cls="values"))
+    row = tags.tr(
+        cells,
+        id=anchor,
+        data_name=picture["name"],
+        data_way=source,
+        data_instances=str(picture["instances"] or 0),
+        data_detail=json.dumps(detail_of(picture, scores), separators=(",", ":")),
+    )
+    return row.render(pretty=False)
+
+
+def detail_of(picture: Mapping, scores: Mapping[str, object]) -> dict:
+    """What the larger view of a row needs; files have the names that `test.py` gives them."""
+    source = picture["source"]
+    numbers = [key.rpartition("_")[2] for key in picture["masks"] if key.startswith("real_")]
+    return {
+        "size": [picture["width"], picture.get("height") or picture["width"]],
+        "files": url(f"images/{picture['name']}"),
+        "back": f"rec_{source}_img" in picture["files"],
+        "instances": [int(number) for number in numbers],
+        "outlines": sorted(picture.get("outlines", {})),
+        "steps": [step["instances"] for step in picture.get("steps", [])],
+        "boxes": picture.get("boxes", {}),
+        "scores": {name: rounded(value) for name, value in scores.items()},
+    }
+
+
+def rounded(value):
+    """Five digits are enough to look at."""
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def image_of(file: str, picture: Mapping, title: str) -> tags.img:
+    small = max(picture["width"], picture.get("height") or 0) <= SMALL
+    shown = picture.get("small", {}).get(file, file)
+    return tags.img(
+        src=url(shown),
+        alt=f"{picture['name']}: {title}",
+        loading="lazy",
+        width="128",
+        height=str(round(128 * (picture.get("height") or picture["width"]) / picture["width"])),
+        cls="small" if small else "large",
+    )
+
+
+def instances_of(picture: Mapping) -> str:
+    return "–" if picture["instances"] is None else str(picture["instances"])
+
+
+def mean_of(value) -> float | None:
+    """A picture's number; of one per instance the mean of those that count."""
+    if isinstance(value, list):
+        there = [float(x) for x in value if x is not None]
+        return sum(there) / len(there) if there else None
+    return None if value is None else float(value)
+
+
+def short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def url(file: str) -> str:
+    """A file of the folder as a page names it. Raises UserError for one that is elsewhere."""
+    path = PurePosixPath(file)
+    if len(path.parts) != 2 or path.parts[0] != "images" or path.name == "..":
+        raise UserError(f"results.json names {file!r}, which is not in images: translate anew")
+    return quote(file)
