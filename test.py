@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data import create_dataset
 from data.loader import batches_of_one_size
+from models.showcase import shown
 from models.translator import Translator
 from options.base_options import run_folder
 from options.test_options import TestOptions
@@ -16,7 +17,6 @@ from util.memory import enough_memory
 from util.stamp import now, typed_command, versions
 
 LESS_MEMORY = "lower --batch_size or --ins_per, or try --precision bf16"
-DOMAINS = {"AtoB": "A", "BtoA": "B", "both": "AB"}
 
 
 @command
@@ -31,9 +31,10 @@ def test(opt) -> Path:
     folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.label}"
     translate = Translator(opt, run_folder(opt))
     dataset = create_dataset(opt)
-    domains = {letter: dataset.domain(letter) for letter in DOMAINS[opt.direction]}
+    ways = [way for way in translate.model.directions if opt.direction in (way.name, "both")]
+    domains = {way: dataset.domain(way.source) for way in ways}
     if opt.dry_run:
-        counts = ", ".join(f"{len(scenes)} of {letter}" for letter, scenes in domains.items())
+        counts = ", ".join(f"{len(scenes)} of {way.source}" for way, scenes in domains.items())
         print(f"dry run: {opt.label} fits, {counts} to translate, nothing written")
         return folder
 
@@ -48,18 +49,19 @@ def test(opt) -> Path:
         "options": {name: vars(opt)[name] for name in opt.typed if name in vars(opt)},
         "versions": versions(),
     }
-    results = Results(folder, opt, asdict(dataset.how) if dataset.how else None, about)
-    for letter, scenes in domains.items():
-        target = "B" if letter == "A" else "A"
+    how = asdict(dataset.how) if dataset.how else None
+    results = Results(folder, opt, how, about, translate.model.scored_by)
+    for way, scenes in domains.items():
         count = min(len(scenes), opt.num_test or len(scenes))
         masks = None
-        if translate.model.needs_masks:
+        if "masks" in translate.model.needs:
             masks = sum(map(scenes.masks_of, range(len(scenes))))
         done = 0
         for places, batch in batches_of_one_size(scenes, count, opt.batch_size):
-            results.add(places, batch, translate(batch, letter), target)
+            moved = translate(batch, way)
+            results.add(places, batch, shown(way, moved), moved.steps, way)
             done += len(batch)
-            results.report(letter, done, count, len(scenes), masks)
+            results.report(way.source, done, count, len(scenes), masks)
     results.write()
     return folder
 

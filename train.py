@@ -8,6 +8,7 @@ import torch
 from data import create_dataset
 from data.loader import SceneLoader
 from loggers import RunCard, create_loggers
+from loggers.records import Curves
 from metrics.validation import Validation
 from models import create_model
 from models.estimate import memory_line
@@ -77,10 +78,11 @@ def main(argv: list[str] | None = None) -> None:
             options.save(opt)
             note_start(run_folder(opt), device, progress.total)
         showcase = Showcase(opt, dataset, model)
-        card = RunCard(opt.name, run_folder(opt), len(loader), epochs, options.changed(opt))
+        told = (options.changed(opt), Curves.of(model))
+        card = RunCard(opt.name, run_folder(opt), len(loader), epochs, *told)
         with (
             interruption,
-            create_loggers(opt, card, progress, showcase.scenes) as loggers,
+            create_loggers(opt, card, progress, showcase.look) as loggers,
             checkpoints,
         ):
             validation = Validation(opt, run_folder(opt), progress, interruption.came)

@@ -1,11 +1,12 @@
 """The batch type of this project."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torch.utils._pytree import register_pytree_node
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,10 @@ class Scene:
     present [B, N]       bool, which of the N masks are instances
     names   B file names without suffix
     numbers B tuples, the number of each instance in its mask's file name
-    left_out [B, 1, H, W] like a mask, where instances are that take no part (--ins_max,
-            --instances); None if nobody asks for it
+    extras  further tensors by name, [B, ...], such as a second picture, a mask or a label
 
-    As read from files, image is uint8 in 0 ... 255 and masks are bool, an eighth of the bytes to
-    move; `normalized` makes the above of it, on the device.
+    As read from files, pictures are uint8 in 0 ... 255 and masks are bool, an eighth of the bytes
+    to move; `normalized` makes the above of it, on the device, and leaves other extras as they are.
     """
 
     image: Tensor
@@ -29,7 +29,7 @@ class Scene:
     present: Tensor
     names: list[str] = field(default_factory=list)
     numbers: list[tuple[int, ...]] = field(default_factory=list)
-    left_out: Tensor | None = None
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.image.shape[0]
@@ -50,17 +50,16 @@ class Scene:
             image=function(self.image),
             masks=function(self.masks),
             present=function(self.present),
-            left_out=None if self.left_out is None else function(self.left_out),
+            extras={name: function(tensor) for name, tensor in self.extras.items()},
         )
 
     def normalized(self) -> "Scene":
         """The scene as networks take it, from one as it was read; another is returned as it is."""
         if self.image.dtype != torch.uint8:
             return self
-        dtype = torch.get_default_dtype()
-        left_out = None if self.left_out is None else self.left_out.to(dtype) * 2 - 1
-        image, masks = self.image.to(dtype) / 127.5 - 1, self.masks.to(dtype) * 2 - 1
-        return replace(self, image=image, masks=masks, left_out=left_out)
+        extras = {name: normalized(tensor) for name, tensor in self.extras.items()}
+        image, masks = normalized(self.image), normalized(self.masks)
+        return replace(self, image=image, masks=masks, extras=extras)
 
     def select(self, samples: Sequence[int]) -> "Scene":
         """The samples of the batch with these indices, in this order."""
@@ -125,12 +124,33 @@ class Scene:
             return scenes[0]
         slots = max(scene.masks.shape[1] for scene in scenes)
         scenes = [scene.padded(slots) for scene in scenes]
-        left_out = [scene.left_out for scene in scenes if scene.left_out is not None]
+        named = [name for name in scenes[0].extras if all(name in x.extras for x in scenes)]
         return Scene(
             torch.cat([scene.image for scene in scenes]),
             torch.cat([scene.masks for scene in scenes]),
             torch.cat([scene.present for scene in scenes]),
             [name for scene in scenes for name in scene.names],
             [numbers for scene in scenes for numbers in scene.numbers],
-            torch.cat(left_out) if left_out else None,
+            {name: torch.cat([scene.extras[name] for scene in scenes]) for name in named},
         )
+
+
+def normalized(tensor: Tensor) -> Tensor:
+    """A picture or mask as it was read, [B, C, H, W], in [-1, 1]; anything else as it is."""
+    dtype = torch.get_default_dtype()
+    if tensor.dim() == 4 and tensor.dtype == torch.uint8:
+        return tensor.to(dtype) / 127.5 - 1
+    if tensor.dim() == 4 and tensor.dtype == torch.bool:
+        return tensor.to(dtype) * 2 - 1
+    return tensor
+
+
+# So that nested inputs with scenes in them can be walked through, moved and written down.
+register_pytree_node(
+    Scene,
+    lambda x: ([x.image, x.masks, x.present, dict(x.extras)], (x.names, x.numbers)),
+    lambda tensors, plain: Scene(*tensors[:3], *map(list, plain), tensors[3]),
+    serialized_type_name="data.scene.Scene",
+    to_dumpable_context=list,
+    from_dumpable_context=lambda plain: (plain[0], [tuple(numbers) for numbers in plain[1]]),
+)

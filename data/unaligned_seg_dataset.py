@@ -88,7 +88,7 @@ class UnalignedSegDataset(UnalignedDataset):
             return scene
         others = [i for i, number in enumerate(picture.numbers) if number not in numbers]
         left_out = picture.masks[others].any(0)  # nowhere, if there are none
-        return replace(scene, left_out=left_out[None, None])
+        return replace(scene, extras={"left_out": left_out[None, None]})
 
     def order(self, masks: torch.Tensor, numbers: tuple[int, ...], generator: torch.Generator):
         """The instances that take part, in the order of their translation."""

@@ -25,16 +25,18 @@ PAGE_DRAIN = 60.0  # seconds: what is left of a page is written on this machine,
 
 
 def create_loggers(
-    opt, card: RunCard, progress: Progress, get_scenes: Callable[[], Mapping]
+    opt, card: RunCard, progress: Progress, get_look: Callable[[], Mapping]
 ) -> Loggers:
     """The console, and what else the options ask for; in process 0 alone.
 
-    get_scenes makes what the loggers show, whenever one of them wants it.
+    get_look makes what the loggers show, whenever one of them wants it.
     """
     if not is_main():
-        return Loggers([], get_scenes)
+        return Loggers([], get_look)
     cut_logs(card.folder, progress)
-    loggers: list[Logger] = [Console(card.folder, progress, card.epoch_images, card.epochs)]
+    loggers: list[Logger] = [
+        Console(card.folder, progress, card.epoch_images, card.epochs, card.curves)
+    ]
     if not opt.no_html:
         page = TrainingPage(card, progress.total)
         loggers.append(Worker(page, card.folder, opt.update_html_freq, drain=PAGE_DRAIN))
@@ -44,7 +46,7 @@ def create_loggers(
         "wandb": lambda: WandbBoard(card, opt.wandb_project, opt.display_ncols),
     }
     loggers += [Worker(boards[name](), card.folder, opt.display_freq) for name in opt.logger]
-    return Loggers(loggers, get_scenes)
+    return Loggers(loggers, get_look)
 
 
 def server_of(opt) -> Server:

@@ -1,7 +1,6 @@
 """The interface of a logger, and all loggers of a run as one."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 from tqdm import tqdm
 
@@ -9,8 +8,8 @@ from loggers.records import Record
 from training.progress import Progress
 from util.errors import UserError
 
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
-    from data.scene import Scene
+# By direction, in words: columns with the attributes role, title and scene, see `models.showcase`.
+Look = Mapping[str, Sequence]
 
 
 class Logger:
@@ -25,8 +24,8 @@ class Logger:
     def report(self, progress: Progress, record: Record) -> None:
         """Losses and facts, now and then; see `make_record`."""
 
-    def pictures(self, progress: Progress, scenes: "Mapping[str, Scene]") -> None:
-        """Scenes on the CPU by role: real_A, fake_B, rec_A, …"""
+    def pictures(self, progress: Progress, look: Look) -> None:
+        """Pictures to show, on the CPU."""
 
     def close(self) -> None:
         """At the end of the run, also when it fails."""
@@ -39,9 +38,9 @@ class Loggers:
     told once and does not end a run.
     """
 
-    def __init__(self, loggers: list[Logger], get_scenes: "Callable[[], Mapping[str, Scene]]"):
+    def __init__(self, loggers: list[Logger], get_look: Callable[[], Look]):
         self.loggers = loggers
-        self.get_scenes = get_scenes
+        self.get_look = get_look
         self.failed: set[str] = set()
 
     def attempt(self, who: str, call: Callable, *arguments):
@@ -70,11 +69,11 @@ class Loggers:
             self.attempt(logger.name, logger.report, progress, record)
 
     def pictures(self, progress: Progress, last: bool = False) -> None:
-        """Make scenes if a logger's turn has come, or if these are the last ones."""
+        """Make pictures if a logger's turn has come, or if these are the last ones."""
         wanting = [
             x for x in self.loggers if x.picture_freq and (last or progress.due(x.picture_freq))
         ]
         if wanting:
-            scenes = self.attempt("pictures to show", self.get_scenes)
-            for logger in wanting if scenes else ():
-                self.attempt(logger.name, logger.pictures, progress, scenes)
+            look = self.attempt("pictures to show", self.get_look)
+            for logger in wanting if look else ():
+                self.attempt(logger.name, logger.pictures, progress, look)

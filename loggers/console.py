@@ -10,15 +10,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from loggers.base import Logger
-from loggers.records import FILE, TEXT, Record, collapses, data_alarms
+from loggers.records import FILE, TEXT, Curves, Record, collapses, data_alarms
 from loggers.run_card import duration
 from training.progress import Progress
 
 REMEMBERED = 100  # records, to say since when something goes wrong
-COLLAPSED = (
-    "they seldom come back. Look at the pictures; worth trying: another --seed, a lower --lr_D, "
-    "higher --lambda_A and --lambda_B"
-)
 
 
 class Console(Logger):
@@ -30,8 +26,16 @@ class Console(Logger):
     name = "logs"
     ESTIMATE_AFTER = 10  # batches
 
-    def __init__(self, folder: Path, progress: Progress, epoch_images: int, epochs: int):
+    def __init__(
+        self,
+        folder: Path,
+        progress: Progress,
+        epoch_images: int,
+        epochs: int,
+        curves: Curves | None = None,
+    ):
         self.folder = folder
+        self.curves = curves or Curves()
         self.epochs = epochs
         self.epoch_images = epoch_images
         self.whole = epoch_images * epochs
@@ -74,7 +78,8 @@ class Console(Logger):
         )
         self.append(TEXT, head + line)
         self.append(FILE, json.dumps(record))
-        main = {kind: sum(v for n, v in losses.items() if n[0] == kind) for kind in "GD"}
+        summary = self.curves.summary
+        main = {kind: sum(losses.get(n, 0) for n in names) for kind, names in summary.items()}
         self.records.append(record)
         self.warn()
         self.bar.set_postfix({kind: f"{value:.2f}" for kind, value in main.items()}, refresh=False)
@@ -87,8 +92,8 @@ class Console(Logger):
         """Say once that a domain has no instances, or that the masks of a direction collapsed."""
         for text in data_alarms(self.records):
             self.warn_once(text.partition(":")[0], text)
-        for text in collapses(self.records):
-            self.warn_once(text.partition(" since ")[0], f"{text}; {COLLAPSED}")
+        for text in collapses(self.records, self.curves):
+            self.warn_once(text.partition(" since ")[0], f"{text}; {self.curves.advice}")
 
     def warn_once(self, kind: str, text: str) -> None:
         if kind not in self.warned:

@@ -1,34 +1,19 @@
 """Scenes as tiles: sources and translations with the outlines of their instances."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from loggers.base import Look
 from pages.sheet import tile
 from util.images import to_pixels
 
 if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
     from data.scene import Scene
 
-ROLES = (  # of a direction's three scenes, by its source and target
-    ("real", "source"),
-    ("fake", "target"),
-    ("rec", "source"),
-)
-DIRECTIONS = (("A", "B"), ("B", "A"))
 WIDEST = 256  # pixels of a tile
-
-
-def role_names(scenes: "Mapping[str, Scene]") -> list[str]:
-    """real_A, fake_B, rec_A, real_B, …, those that are there."""
-    names = [
-        f"{role}_{source if of == 'source' else target}"
-        for source, target in DIRECTIONS
-        for role, of in ROLES
-    ]
-    return [name for name in names if name in scenes]
 
 
 def draw_tiles(scene: "Scene", outlines: bool = True) -> list[np.ndarray]:
@@ -45,13 +30,18 @@ def draw_tiles(scene: "Scene", outlines: bool = True) -> list[np.ndarray]:
     return tiles
 
 
-def draw_grid(scenes: "Mapping[str, Scene]", columns: int) -> np.ndarray:
-    """All of them in one picture [H, W, 3]: a sample's source, translation, reconstruction, …
+def draw_grid(look: Look, columns: int) -> np.ndarray:
+    """All of them in one picture [H, W, 3]: of a sample its source, translation, … in a row.
 
     `columns` tiles make a row, as `--display_ncols` says.
     """
-    own = [draw_tiles(scenes[name], not name.startswith("rec")) for name in role_names(scenes)]
+    own = [draw_column(column) for shown in look.values() for column in shown]
     return arrange([one for sample in zip_longest(*own) for one in sample], columns)
+
+
+def draw_column(column) -> list[np.ndarray]:
+    """The tiles of one column; where the way back leads, no outlines are drawn."""
+    return draw_tiles(column.scene, not column.role.startswith("rec"))
 
 
 def arrange(tiles: Sequence[np.ndarray | None], columns: int) -> np.ndarray:

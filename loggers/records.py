@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.progress import Progress
@@ -14,23 +15,29 @@ TEXT = "loss_log.txt"
 POINTS = 2000  # of a curve that is sent whole
 PATIENCE = 3  # records in a row that make an alarm
 
-# What of a record goes into which panel, by the role of a loss: both directions in one.
-ROLES = {
-    "G": "adversarial loss, generators",
-    "D": "adversarial loss, discriminators",
-    "cyc": "cycle loss",
-    "idt": "identity loss",
-    "ctx": "context loss",
-}
-MASKS = {  # of the model's facts about masks, by direction
-    "area": "mask area, translated / real",
-    "kept": "instances, translated / real",
-}
-SCORED = {"AtoB": "A to B", "BtoA": "B to A"}  # directions of evaluate.py
-DIRECTIONS = {"A": "A to B", "B": "B to A"}
-
 Record = dict
 Panels = dict[str, dict[str, float | None]]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What a model declares of the numbers in its records, see `BaseModel`.
+
+    panels  title -> label -> where the number stands in a record, such as `losses.G_A`
+    alarms  where a share stands that should not stay at 1 -> what to say if it does
+    advice  what to do then
+    summary short names of the progress bar -> losses that are added up
+    """
+
+    panels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    alarms: Mapping[str, str] = field(default_factory=dict)
+    advice: str = ""
+    summary: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @staticmethod
+    def of(model) -> "Curves":
+        """Those of a model or its class."""
+        return Curves(model.panels, model.alarms, model.alarm_advice, model.loss_summary)
 
 
 def make_record(progress: Progress, losses: Mapping[str, float], facts: Mapping) -> Record:
@@ -117,18 +124,18 @@ def thinned(records: Sequence[Record], points: int = POINTS) -> list[Record]:
     return [x for i, x in enumerate(records) if (last - i) % every == 0 or "scores" in x]
 
 
-def panels(record: Record) -> Panels:
+def panels(record: Record, curves: Curves) -> Panels:
     """A record's numbers by the panel they are drawn in."""
     found: Panels = {}
-    for name, value in record.get("losses", {}).items():
-        role = name.rpartition("_")[0] or name
-        found.setdefault(ROLES.get(role, f"{role} loss"), {})[name] = value
-    for fact, title in MASKS.items():
-        if own := record.get("masks", {}).get(fact):
-            found[title] = {DIRECTIONS[domain]: value for domain, value in own.items()}
+    declared = {path for own in curves.panels.values() for path in own.values()}
+    others = [name for name in record.get("losses", {}) if f"losses.{name}" not in declared]
+    wanted = dict(curves.panels) | {f"{n} loss": {n: f"losses.{n}"} for n in others}
+    for title, own in wanted.items():
+        there = {label: path for label, path in own.items() if has(record, path)}
+        found[title] = {label: number(record, path) for label, path in there.items()}
     for way, scores in record.get("scores", {}).items():
         for name, value in scores.items():
-            found.setdefault(f"validation: {name}", {})[SCORED.get(way, way)] = value
+            found.setdefault(f"validation: {name}", {})[way.replace("to", " to ")] = value
     found["learning rate"] = dict(record.get("lr", {}))
     found["pictures per second"] = {"pictures / s": record.get("images_per_s")}
     busy = record.get("time", 0) + record.get("data", 0)
@@ -138,9 +145,23 @@ def panels(record: Record) -> Panels:
     return {title: own for title, own in found.items() if own}
 
 
-def alarms(records: Sequence[Record]) -> list[str]:
-    """What is wrong by the last records, a line each: with the data, or with translated masks."""
-    return [*data_alarms(records), *collapses(records)]
+def number(record: Record, path: str) -> float | None:
+    """What stands in a record at `masks.area.A`; None if nothing does."""
+    value = record
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def has(record: Record, path: str) -> bool:
+    *names, last = path.split(".")
+    own = number(record, ".".join(names))
+    return isinstance(own, Mapping) and last in own
+
+
+def alarms(records: Sequence[Record], curves: Curves) -> list[str]:
+    """What is wrong by the last records, a line each: with the data, or by the model's alarms."""
+    return [*data_alarms(records), *collapses(records, curves)]
 
 
 def data_alarms(records: Sequence[Record]) -> list[str]:
@@ -148,29 +169,26 @@ def data_alarms(records: Sequence[Record]) -> list[str]:
     return [str(text) for text in records[-1].get("alarms", ())] if records else []
 
 
-def collapses(records: Sequence[Record]) -> list[str]:
-    """One line for each direction whose masks have collapsed in the last records."""
+def collapses(records: Sequence[Record], curves: Curves) -> list[str]:
+    """One line for each of the model's alarms that the last records give."""
     last = list(records)[-PATIENCE:]
     if len(last) < PATIENCE:
         return []
-    found = []
-    for domain, way in DIRECTIONS.items():
-        for fact, words in (("empty", "all empty"), ("full", "all full")):
-            shares = [record.get("masks", {}).get(fact, {}).get(domain) for record in last]
-            if all(share is not None and share > 0.99 for share in shares):
-                since = collapsed_since(records, domain, fact)
-                found.append(f"{way}: the translated masks are {words} since picture {since}")
-    return found
+    return [
+        f"{words} since picture {since(records, path)}"
+        for path, words in curves.alarms.items()
+        if all((number(record, path) or 0) > 0.99 for record in last)
+    ]
 
 
-def collapsed_since(records: Sequence[Record], domain: str, fact: str) -> int:
-    """The number of pictures at the first record of the collapse that the last one is in."""
-    since = records[-1]["total"]
+def since(records: Sequence[Record], path: str) -> int:
+    """The number of pictures at the first record of the alarm that the last one gives."""
+    first = records[-1]["total"]
     for record in reversed(records):
-        if (record.get("masks", {}).get(fact, {}).get(domain) or 0) <= 0.99:
+        if (number(record, path) or 0) <= 0.99:
             break
-        since = record["total"]
-    return since
+        first = record["total"]
+    return first
 
 
 def smoothed(values: Sequence[float | None], share: float) -> list[float | None]:

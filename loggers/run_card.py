@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loggers.records import Record
+from loggers.records import Curves, Record
 from util.stamp import typed_command
 
 
@@ -12,7 +12,7 @@ from util.stamp import typed_command
 class RunCard:
     """A run's name, its command, the options that differ from their defaults, and its length.
 
-    epoch_images is the number of pictures per domain in an epoch.
+    epoch_images is the number of pictures per domain in an epoch, curves what its model declares.
     """
 
     name: str
@@ -20,6 +20,7 @@ class RunCard:
     epoch_images: int
     epochs: int
     changed: Mapping[str, object] = field(default_factory=dict)
+    curves: Curves = field(default_factory=Curves)
     command: str = field(default_factory=typed_command)
 
     def position(self, records: Sequence[Record]) -> dict[str, str]:

@@ -1,16 +1,13 @@
 """TensorBoard: the same panels as the dashboard, in `checkpoints/NAME/tensorboard`."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from loggers.base import Look
 from loggers.drawing import draw_grid
 from loggers.records import Record, panels
 from loggers.run_card import RunCard
 from loggers.worker import Board, MissingError
 from training.progress import Progress
-
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
-    from data.scene import Scene
 
 
 class TensorBoard(Board):
@@ -52,13 +49,13 @@ class TensorBoard(Board):
         self.add(records[-1])
 
     def add(self, record: Record) -> None:
-        for title, values in panels(record).items():
+        for title, values in panels(record, self.card.curves).items():
             for name, value in values.items():
                 if value is not None:
                     self.writer.add_scalar(f"{title}/{name}", value, record["total"])
 
-    def pictures(self, progress: Progress, scenes: "Mapping[str, Scene]") -> None:
-        grid = draw_grid(scenes, self.ncols)
+    def pictures(self, progress: Progress, look: Look) -> None:
+        grid = draw_grid(look, self.ncols)
         self.album.add_image("pictures", grid, progress.total, dataformats="HWC")
         self.album.flush()
 

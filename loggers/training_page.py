@@ -2,15 +2,15 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from dominate import tags
 
-from loggers.drawing import DIRECTIONS, draw_tiles
+from loggers.base import Look
+from loggers.drawing import draw_column
 from loggers.records import POINTS, Record, alarms, panels, thinned
 from loggers.run_card import RunCard, as_typed
 from loggers.worker import Board
@@ -20,10 +20,6 @@ from util.files import write_text
 from util.images import save_png, to_pixels
 from util.stamp import now
 
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
-    from data.scene import Scene
-
-HEADER = ["source", "translation", "and back"]
 SMALL = 128  # pixels: smaller pictures are shown with sharp pixels
 DATA = "data.js"
 LOOK = re.compile(r'show\((\{"look": \{"epoch": \d+, "total": \d+, "rows": .*\}\})\);')
@@ -79,43 +75,40 @@ class TrainingPage(Board):
 
     def notes_line(self, records: Sequence[Record]) -> str:
         position = self.card.position(records) | {"last report": now()}
-        return line_of("notes", {"alarms": alarms(records), "position": position})
+        return line_of("notes", {"alarms": alarms(records, self.card.curves), "position": position})
 
     def close(self) -> None:
         self.append(line_of("ended", True))
 
-    def pictures(self, progress: Progress, scenes: "Mapping[str, Scene]") -> None:
+    def pictures(self, progress: Progress, look: Look) -> None:
         self.reached = progress.total
-        files = {name: self.save_tiles(name, scenes[name], progress.epoch) for name in scenes}
-        for name, scene in scenes.items():
-            self.save_official(name, scene, progress.epoch)
-        rows = []
-        for source, target in DIRECTIONS:
-            roles = [f"real_{source}", f"fake_{target}", f"rec_{source}"]
-            if roles[0] in scenes:
-                small = scenes[roles[0]].image.shape[-1] <= SMALL
-                names = scenes[roles[0]].names
-                some = zip(*(files[role] for role in roles), strict=True)
-                samples = [
-                    {"name": name, "small": small, "files": list(own)}
-                    for name, own in zip(names, some, strict=True)
-                ]
-                rows.append(
-                    {"title": f"{source} to {target}", "header": HEADER, "samples": samples}
-                )
+        rows = [self.row(words, shown, progress.epoch) for words, shown in look.items()]
         look = {"epoch": progress.epoch, "total": progress.total, "rows": rows}
         self.append(line_of("look", look))
 
-    def save_tiles(self, role: str, scene: "Scene", epoch: int) -> list[str]:
+    def row(self, words: str, shown: Sequence, epoch: int) -> dict:
+        """A direction's block of the page; its pictures are written."""
+        files = [self.save_tiles(column, epoch) for column in shown]
+        for column in shown:
+            self.save_official(column.role, column.scene, epoch)
+        source = shown[0].scene
+        small = source.image.shape[-1] <= SMALL
+        samples = [
+            {"name": name, "small": small, "files": list(own)}
+            for name, own in zip(source.names, zip(*files, strict=True), strict=True)
+        ]
+        return {"title": words, "header": [column.title for column in shown], "samples": samples}
+
+    def save_tiles(self, column, epoch: int) -> list[str]:
         """A tile of each sample with its outlines; returns them as the page names them."""
         files = []
-        for i, tile in enumerate(draw_tiles(scene, not role.startswith("rec"))):
-            file = f"images/epoch{epoch:03d}_{role}_outlined_{i}.png"
+        for i, tile in enumerate(draw_column(column)):
+            file = f"images/epoch{epoch:03d}_{column.role}_outlined_{i}.png"
             save_png(tile, self.web / file)
             files.append(quote(file))
         return files
 
-    def save_official(self, role: str, scene: "Scene", epoch: int) -> None:
+    def save_official(self, role: str, scene, epoch: int) -> None:
         """The first sample under the file names of the official code."""
         stem = self.web / "images" / f"epoch{epoch:03d}_{role}"
         save_png(to_pixels(scene.image[0]), stem.with_name(f"{stem.name}_img.png"))

@@ -6,22 +6,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 import numpy as np
 
-from loggers.drawing import draw_grid, role_names
+from loggers.base import Look
+from loggers.drawing import arrange, draw_column, draw_grid
 from loggers.records import POINTS, Record, alarms, panels, thinned
 from loggers.run_card import RunCard, as_typed
 from loggers.worker import Board, MissingError
 from training.progress import Progress
 from util.stamp import now
-
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
-    from data.scene import Scene
 
 TIMEOUT = 5.0  # seconds that a server has to answer
 START = 60.0  # seconds that a server of our own has to start; the first one downloads its page
@@ -126,7 +123,7 @@ class VisdomBoard(Board):
             return
         self.points += 1
         total = records[-1]["total"]
-        for title, values in panels(records[-1]).items():
+        for title, values in panels(records[-1], self.card.curves).items():
             self.draw_panel(title, [total], [list(values.values())], list(values), "append")
 
     def draw_curves(self, records: Sequence[Record]) -> None:
@@ -135,7 +132,7 @@ class VisdomBoard(Board):
         self.points = len(some)
         curves: dict[str, list] = {}
         for record in some:
-            for title, values in panels(record).items():
+            for title, values in panels(record, self.card.curves).items():
                 curves.setdefault(title, []).append((record["total"], values))
         for title, points in curves.items():
             names = list(points[-1][1])
@@ -156,14 +153,16 @@ class VisdomBoard(Board):
         opts = {"title": self.card.name, **CARD}
         self.client.text(card_html(self.card, records), win=self.window("run"), opts=opts)
 
-    def pictures(self, progress: Progress, scenes: "Mapping[str, Scene]") -> None:
-        names = role_names(scenes)
-        groups = {PICTURES: scenes} if self.server.ncols else {n: {n: scenes[n]} for n in names}
-        for title, some in groups.items():
-            grid = draw_grid(some, self.server.ncols or 1)
-            told = ", ".join(role_names(some)[: self.server.ncols or 1])
-            where = f"epoch {progress.epoch}, picture {progress.total:,}"
-            self.show_grid(title, grid, f"{where}: {told}")
+    def pictures(self, progress: Progress, look: Look) -> None:
+        where = f"epoch {progress.epoch}, picture {progress.total:,}"
+        columns = [column for shown in look.values() for column in shown]
+        if not self.server.ncols:
+            for column in columns:
+                grid = arrange(draw_column(column), 1)
+                self.show_grid(column.role, grid, f"{where}: {column.role}")
+            return
+        told = ", ".join(column.role for column in columns[: self.server.ncols])
+        self.show_grid(PICTURES, draw_grid(look, self.server.ncols), f"{where}: {told}")
 
     def show_grid(self, window: str, grid: np.ndarray, title: str) -> None:
         """A picture, uint8 [H, W, 3], in a window of its size."""
@@ -177,7 +176,10 @@ class VisdomBoard(Board):
 
 def card_html(card: RunCard, records: Sequence[Record]) -> str:
     """The run at a glance; a collapse of masks stands on top, in red."""
-    lines = [f'<div style="{ALARM_STYLE}">{html.escape(text)}</div>' for text in alarms(records)]
+    lines = [
+        f'<div style="{ALARM_STYLE}">{html.escape(text)}</div>'
+        for text in alarms(records, card.curves)
+    ]
     facts = {**card.position(records), "last report": now(), "folder": str(card.folder)}
     lines += [f"<b>{html.escape(name)}</b> {html.escape(text)}<br>" for name, text in facts.items()]
     lines.append(f"<pre style='white-space:pre-wrap'>{html.escape(card.command)}</pre>")

@@ -1,19 +1,16 @@
 """Weights & Biases: the same panels as the dashboard."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from loggers.base import Look
 from loggers.drawing import draw_grid
 from loggers.records import Record, panels
 from loggers.run_card import RunCard
 from loggers.worker import Board, MissingError
 from training.progress import Progress
 from util.files import write_json
-
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
-    from data.scene import Scene
 
 
 class WandbBoard(Board):
@@ -79,14 +76,14 @@ class WandbBoard(Board):
     def add(self, record: Record) -> None:
         values = {
             f"{title}/{name}": value
-            for title, own in panels(record).items()
+            for title, own in panels(record, self.card.curves).items()
             for name, value in own.items()
             if value is not None
         }
         self.run.log({**values, "pictures": record["total"]})
 
-    def pictures(self, progress: Progress, scenes: "Mapping[str, Scene]") -> None:
-        grid = self.module.Image(draw_grid(scenes, self.ncols))
+    def pictures(self, progress: Progress, look: Look) -> None:
+        grid = self.module.Image(draw_grid(look, self.ncols))
         self.run.log({"translations": grid, "pictures": progress.total})
 
     def close(self) -> None:

@@ -4,16 +4,12 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from loggers.base import Logger
+from loggers.base import Logger, Look
 from loggers.records import FILE, Record, continuous, read_records
 from training.progress import Progress
-
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
-    from data.scene import Scene
 
 RECORDS, PICTURES = 1000, 2  # that wait for a board; of more the oldest are dropped
 RETRY = (2.0, 60.0)  # seconds between attempts to reach a board, doubling from first to last
@@ -40,8 +36,8 @@ class Board:
     def record(self, records: Sequence[Record]) -> None:
         """Show the last of a run's records."""
 
-    def pictures(self, progress: Progress, scenes: "Mapping[str, Scene]") -> None:
-        """Show scenes on the CPU, by role: real_A, fake_B, rec_A, …"""
+    def pictures(self, progress: Progress, look: Look) -> None:
+        """Show pictures, on the CPU."""
 
     def close(self) -> None:
         """The run has ended."""
@@ -79,8 +75,8 @@ class Worker(Logger):
         self.overflowed |= len(self.records) == RECORDS
         self.put(self.records, record)
 
-    def pictures(self, progress: Progress, scenes: "Mapping[str, Scene]") -> None:
-        self.put(self.waiting, (Progress(**progress.state_dict()), scenes))
+    def pictures(self, progress: Progress, look: Look) -> None:
+        self.put(self.waiting, (Progress(**progress.state_dict()), look))
 
     def put(self, queue: deque, item) -> None:
         if self.thread.is_alive():

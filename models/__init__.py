@@ -3,8 +3,13 @@
 Shapes, everywhere below: images [B, 3, H, W], masks [B, N, H, W], present [B, N].
 """
 
+import json
+from pathlib import Path
+
 import torch
 
+from loggers.records import Curves
+from util.errors import UserError
 from util.registry import find_class, names_in
 
 
@@ -21,3 +26,11 @@ def find_model(name: str) -> type:
 def create_model(opt, device: torch.device):
     """The model that the options name, on the device."""
     return find_model(opt.model)(opt, device)
+
+
+def curves_of_run(folder: Path) -> Curves:
+    """What the model of a run's folder declares of its curves; nothing if it is not known."""
+    try:
+        return Curves.of(find_model(json.loads((folder / "options.json").read_text())["model"]))
+    except (OSError, ValueError, KeyError, TypeError, UserError):
+        return Curves()

@@ -1,95 +1,152 @@
-"""What every model has: networks, optimisers, schedules, pools, and the contract."""
+"""What a model is: what it declares, what it computes, and what the rest of the house may ask.
 
-import warnings
+A model is a subclass in `models/NAME_model.py`. It declares its directions, losses and needs as
+class attributes, builds its networks in the constructor and has two methods: `train_step` makes the
+updates of a batch, `translate` translates one. Everything else here works for any model.
+"""
+
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.amp import GradScaler
-from torch.optim import Adam, Optimizer
 
 from data.scene import Scene
-from models.image_pool import ImagePool
 from models.persistence import Persistent
-from models.sequential import Stage
 from training.averages import Averages
-from training.distributed import sum_over_processes, world_size
-from training.execution import Execution, TotalLoss, across_processes, keeping_gradients
-from training.guard import Guard, Moment
-from training.schedules import build_schedule
+from training.checkpoint import Checkpoints
+from training.execution import as_it_runs
+from training.update import Updating
 
 
-class BaseModel(Persistent, ABC):
-    """The contract of the CycleGAN family. A model builds its networks in the constructor.
+class Direction(NamedTuple):
+    """Pictures of the domain `source` become pictures of `target`."""
 
-    networks, optimizers, schedules, scalers and pools are dictionaries; what stands in them is
-    trained, saved and resumed without further ado. `networks` are plain modules; what `runnable`
-    makes of one is what a step calls. Gradients, losses and pictures live on `device`. `fake` holds
-    what `test` translated, by target domain, and `stages` the groups of instances that it took,
-    each with the canvas after it; the first is the source itself.
+    source: str
+    target: str
+
+    @property
+    def name(self) -> str:
+        """As in `--direction AtoB`."""
+        return f"{self.source}to{self.target}"
+
+    @property
+    def words(self) -> str:
+        return f"{self.source} to {self.target}"
+
+
+BOTH_WAYS = (Direction("A", "B"), Direction("B", "A"))
+
+
+class Step(NamedTuple):
+    """A step of a sequential translation: the masks start ... stop - 1, and the canvas after it."""
+
+    start: int
+    stop: int
+    canvas: Scene
+
+
+@dataclass(frozen=True)
+class Translated:
+    """What a model makes of a batch.
+
+    real    the batch as the model takes it
+    fakes   a scene for each style that it was asked for; the first one is scored
+    back    the first fake translated back, if the model can
+    extras  further pictures by name, [B, 1 or C, H, W] in [-1, 1], such as where it looked
+    steps   those of a sequential translation, in order
     """
 
-    needs_masks = False
-    loss_names: tuple[str, ...] = ()
-    visual_names: tuple[str, ...] = ()
+    real: Scene
+    fakes: Sequence[Scene]
+    back: Scene | None = None
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+    steps: Sequence[Step] = ()
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Translated":
+        """`function` applied to each of the tensors."""
+        return Translated(
+            self.real.map(function),
+            [fake.map(function) for fake in self.fakes],
+            self.back.map(function) if self.back else None,
+            {name: function(picture) for name, picture in self.extras.items()},
+            [step._replace(canvas=step.canvas.map(function)) for step in self.steps],
+        )
+
+
+class BaseModel(Updating, Persistent, ABC):
+    """The contract of all models, see `models/__init__.py` for the shapes.
+
+    `networks` are plain modules; what `add_network` returns is what a step calls.
+    """
+
+    # ---- what a model declares
+    directions: ClassVar[Sequence[Direction]] = BOTH_WAYS
+    loss_names: ClassVar[Sequence[str]] = ()  # in the order of the logs
+    # Curves in panels: title -> label -> where the number stands in a record, `losses.G_A`.
+    panels: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    # Shares in a record that should not stay at 1, and what to say if they do.
+    alarms: ClassVar[Mapping[str, str]] = {}
+    alarm_advice: ClassVar[str] = "look at the pictures"
+    # Sums of losses in the progress bar: short name -> losses.
+    loss_summary: ClassVar[Mapping[str, Sequence[str]]] = {}
+    needs: ClassVar[frozenset[str]] = frozenset()  # `masks`, or names of extras
+    extras: ClassVar[Mapping[str, str]] = {}  # of each picture: name -> picture, mask or value
+    scored_by: ClassVar[Sequence[str]] = ("shapes", "background", "mask")  # evaluate.py's auto
+    tests_in_eval_mode: ClassVar[bool] = False  # else only with --eval
+    architecture_options: ClassVar[Sequence[str]] = ()  # a test takes them from the run
+    recipe_options: ClassVar[Sequence[str]] = ()  # and a run that goes on these
+
+    @classmethod
+    def size_multiple(cls, opt) -> int:
+        """Height and width of pictures have to be multiples of it."""
+        return 1
+
+    @classmethod
+    def least_size(cls, opt) -> int:
+        """The smallest height and width of pictures."""
+        return 1
 
     @staticmethod
     def modify_commandline_options(parser, is_train: bool):
         """Add the model's own options to an argparse parser and return it."""
         return parser
 
-    @staticmethod
-    def option_problems(opt) -> Iterator[str]:
+    @classmethod
+    def complete_options(cls, opt) -> None:
+        """Fill in options of the model that depend on others."""
+
+    @classmethod
+    def option_problems(cls, opt) -> Iterator[str]:
         """One line for each option that cannot go with the model."""
         yield from ()
 
-    def __init__(self, opt, device: torch.device):
-        self.opt = opt
-        self.is_train: bool = opt.is_train
-        self.device = device
-        self.networks: dict[str, nn.Module] = {}
-        self.optimizers: dict[str, Optimizer] = {}
-        self.totals: dict[str, nn.Module] = {}  # sums of losses, by what they train
-        self.schedules: dict[str, object] = {}
-        self.scalers: dict[str, GradScaler] = {}
-        self.pools: dict[str, ImagePool] = {}
-        self.rates: dict[str, float] = {}  # learning rates of the options
-        self.losses: dict[str, Tensor] = {}
-        self.fake: dict[str, Scene] = {}
-        self.stages: dict[str, list[Stage]] = {}
-        self.averages: Averages | None = None
-        self.loaded = ""  # the weights that a test uses, in words
-        self.guard = Guard(device)
-        self.objective = torch.zeros(2, device=device)  # sum and count of the generators' loss
+    @classmethod
+    def fit_options_to_weights(cls, opt, checkpoints: Checkpoints) -> None:
+        """Read options of the architecture from weights that no options were saved with."""
+
+    @classmethod
+    def options_of_a_short_step(cls, opt) -> dict:
+        """Options with which a step is short and takes as much memory, to estimate that."""
+        return {}
+
+    @classmethod
+    def bytes_of_pools(cls, opt, sample: Mapping[str, Scene]) -> float:
+        """What full pools of past fakes take; sample has pictures of the run's size."""
+        return 0.0
+
+    # ---- what a model computes
 
     @abstractmethod
-    def set_input(self, scenes: Mapping[str, Scene]) -> None:
-        """Take a batch from the loader."""
+    def train_step(self, scenes: Mapping[str, Scene]) -> None:
+        """Make the updates of a batch from the loader, a scene for each domain, on the CPU."""
 
     @abstractmethod
-    def optimize_parameters(self) -> None:
-        """Compute the losses of the batch and update the networks."""
-
-    @abstractmethod
-    def test(self) -> None:
-        """Translate the batch without gradients."""
-
-    @abstractmethod
-    def get_current_scenes(self) -> dict[str, Scene]:
-        """The batch, its translation and its translation back: real_A, fake_B, rec_A, …"""
-
-    def get_current_visuals(self) -> dict[str, Tensor]:
-        """Their images and unions of masks by name, [B, 1 or 3, H, W] in [-1, 1]."""
-        scenes = self.get_current_scenes()
-        visuals = {f"{name}_img": scene.image for name, scene in scenes.items()}
-        visuals |= {
-            f"{name}_seg": scene.union() * 2 - 1
-            for name, scene in scenes.items()
-            if scene.masks.shape[1]
-        }
-        return {name: visuals[name] for name in self.visual_names if name in visuals}
+    def translate(self, scene: Scene, source: str) -> Translated:
+        """Translate a batch from the loader, of the domain `source`, without gradients."""
 
     def get_current_facts(self) -> dict:
         """What else is worth knowing of the steps since the last call, for the logs.
@@ -97,6 +154,57 @@ class BaseModel(Persistent, ABC):
         Waits for the device; of several processes each has to ask.
         """
         return {}
+
+    # ---- what a constructor uses
+
+    def __init__(self, opt, device: torch.device):
+        super().__init__(opt, device)
+        self.is_train: bool = opt.is_train
+        self.translating: list[str] = []  # names of the networks that translate
+        self.averages: Averages | None = None
+        self.losses: dict[str, Tensor] = {}
+        self.loaded = ""  # the weights that a test uses, in words
+
+    def add_network(self, name: str, network: nn.Module, translates: bool = False) -> nn.Module:
+        """Keep a network; returns how to call it: in `--precision`, on all of `--gpu_ids`.
+
+        Networks that translate are needed for a test, averaged with --ema, and compiled on demand.
+        The others are for training; a run may start from weights without them.
+        """
+        self.networks[name] = network
+        if translates:
+            self.translating.append(name)
+        return as_it_runs(network, self.opt, self.device, translates, self.is_train)
+
+    def average(self) -> None:
+        """Keep averages of the networks that translate, if `--ema` asks for them."""
+        if self.is_train and self.opt.ema:
+            chosen = {name: self.networks[name] for name in self.translating}
+            self.averages = Averages(chosen, self.opt.ema)
+
+    # ---- what the house uses
+
+    def step(
+        self, scenes: Mapping[str, Scene], number: int = 0, pictures: int | None = None
+    ) -> int | None:
+        """Train on a batch from the loader; see `Guard.end_step` for what is returned.
+
+        number counts the pictures before it; pictures are those of all processes in this step, if
+        there are several.
+        """
+        first = next(iter(scenes.values()))
+        pictures = pictures or len(first)
+        self.guard.begin_step(number)
+        self.begin_batch(scenes, pictures)
+        self.train_step(scenes)
+        self.losses = mean_by_name(self.updates)
+        if self.averages:
+            self.averages.update(number + pictures, pictures)
+        return self.guard.end_step()
+
+    def on_device(self, scenes: Mapping[str, Scene]) -> dict[str, Scene]:
+        """Scenes as networks take them."""
+        return {d: scene.to(self.device).normalized() for d, scene in scenes.items()}
 
     def get_current_losses(self) -> dict[str, float]:
         """The last step's losses, in the order of `loss_names`; waits for the device.
@@ -106,88 +214,8 @@ class BaseModel(Persistent, ABC):
         names = [name for name in self.loss_names if name in self.losses]
         if not names:
             return {}
-        mean = sum_over_processes(torch.stack([self.losses[name] for name in names])) / world_size()
-        return dict(zip(names, mean.tolist(), strict=True))
-
-    # ---- what a constructor uses
-
-    def runnable(self, network: nn.Module, compiled: bool = False) -> nn.Module:
-        """How to call a network: in `--precision`, on all of `--gpu_ids`; `compiled` on demand."""
-        layout = torch.channels_last if self.opt.channels_last else torch.contiguous_format
-        network.to(device=self.device, memory_format=layout)
-        execution = Execution(network, self.opt.precision, layout)
-        if compiled and self.opt.compile:
-            execution.compile_network(self.is_train)
-        ids = self.opt.gpu_ids
-        return nn.DataParallel(execution, ids) if len(ids) > 1 else execution
-
-    def add_optimizer(self, kind: str, lr: float, apart: bool = False) -> None:
-        """Adam over all networks named `kind`_…, and its learning rate's schedule.
-
-        Networks that stand apart have one loss each, of their own name, and rest in a step without
-        it; the others share all losses.
-        """
-        networks = {name: net for name, net in self.networks.items() if name.startswith(kind)}
-        groups = (
-            {name: {name: net} for name, net in networks.items()} if apart else {kind: networks}
-        )
-        for name, some in groups.items():
-            self.totals[name] = across_processes(TotalLoss(some))
-        weights = [w for network in networks.values() for w in network.parameters()]
-        fused = self.device.type != "meta"
-        self.optimizers[kind] = Adam(weights, lr=lr, betas=(self.opt.beta1, 0.999), fused=fused)
-        self.rates[kind] = lr
-        self.schedules[kind] = build_schedule(self.optimizers[kind], self.opt)
-        self.scalers[kind] = GradScaler(self.device.type, enabled=self.opt.precision == "fp16")
-
-    def average(self, *names: str) -> None:
-        """Keep averages of these networks, if `--ema` asks for them."""
-        if self.is_train and self.opt.ema:
-            chosen = {name: self.networks[name] for name in names}
-            self.averages = Averages(chosen, self.opt.ema)
-
-    # ---- what a step uses
-
-    def minimize(
-        self, kind: str, parts: Iterable[dict[str, Tensor]], moment: Moment | None = None
-    ) -> dict[str, Tensor]:
-        """One step of optimiser `kind` on the sum of all losses, which it returns.
-
-        `parts` gives the losses of `--accumulate` parts of the batch: each is asked for after the
-        backward pass of the one before, which releases its activations. Networks without a gradient
-        stay as they are, their moments too; all do if the loss or a gradient is not finite.
-        moment says how the update could be made again.
-        """
-        optimizer, scaler = self.optimizers[kind], self.scalers[kind]
-        optimizer.zero_grad(set_to_none=True)
-        losses: dict[str, Tensor] = {}
-        for number, terms in enumerate(parts, 1):
-            last = number == self.opt.accumulate
-            for total, own in self.sums(kind, terms):
-                with nullcontext() if last else keeping_gradients(total):
-                    scaler.scale(total(own)).backward()
-            for name, value in terms.items():
-                losses[name] = losses.get(name, 0) + value.detach()
-        self.guard.check(moment, losses, optimizer, scaler.is_enabled())
-        scaler.step(optimizer)
-        scaler.update()
-        return losses
-
-    def sums(
-        self, kind: str, terms: Mapping[str, Tensor]
-    ) -> Iterator[tuple[nn.Module, Mapping[str, Tensor]]]:
-        """What to go backward from: the sum of all losses, or each of networks that stand apart."""
-        if kind in self.totals:
-            yield self.totals[kind], terms
-            return
-        for name, loss in terms.items():
-            yield self.totals[name], {name: loss}
-
-    def observe(self, losses: Mapping[str, Tensor]) -> None:
-        """Count a value of what is minimised, the sum of the losses, for `--lr_policy plateau`."""
-        objective = sum(losses.values())
-        counted = torch.isfinite(objective)
-        self.objective += torch.stack([torch.where(counted, objective, 0), counted.float()])
+        mean = self.over_processes(torch.stack([self.losses[name] for name in names]))
+        return dict(zip(names, (mean / self.processes).tolist(), strict=True))
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
@@ -202,55 +230,12 @@ class BaseModel(Persistent, ABC):
                 for name, mode in training.items():
                     self.networks[name].train(mode)
 
-    @contextmanager
-    def frozen(self, *names: str) -> Iterator[None]:
-        """No gradient for the weights of these networks, as none is needed in the other's step."""
-        for name in names:
-            self.networks[name].requires_grad_(False)
-        try:
-            yield
-        finally:
-            for name in names:
-                self.networks[name].requires_grad_(True)
-
-    # ---- what the trainer uses
-
-    def step(
-        self, scenes: Mapping[str, Scene], number: int, pictures: int | None = None
-    ) -> int | None:
-        """Train on a batch from the loader; see `Guard.end_step` for what is returned.
-
-        number counts the pictures before it; pictures are those of all processes in this step, if
-        there are several.
-        """
-        self.guard.begin_step(number)
-        self.set_input(scenes)
-        self.optimize_parameters()
-        if self.averages:
-            pictures = pictures or len(next(iter(scenes.values())))
-            self.averages.update(number + pictures, pictures)
-        return self.guard.end_step()
-
-    def recover(self) -> Moment | None:
-        """Forget a broken update and the translations that came of it; returns it."""
-        broken = self.guard.broken()
-        self.guard.clear()
-        for name, look in next((m.pools for m in broken if m.pools), {}).items():
-            self.pools[name].restore(look)
-        return broken[0] if broken else None
-
-    def update_learning_rate(self) -> None:
-        """Advance the schedules, once at the end of every epoch."""
-        total, count = sum_over_processes(self.objective).tolist()
-        with warnings.catch_warnings():  # PyTorch misses the steps taken before a resume
-            warnings.filterwarnings("ignore", "Detected call of", UserWarning)
-            for schedule in self.schedules.values():
-                schedule.step(*([total / max(count, 1)] if self.opt.lr_policy == "plateau" else []))
-        self.objective.zero_()
-
-    def learning_rates(self) -> dict[str, float]:
-        return {name: opt.param_groups[0]["lr"] for name, opt in self.optimizers.items()}
-
     def eval(self) -> None:
         for network in self.networks.values():
             network.eval()
+
+
+def mean_by_name(updates: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Each loss averaged over the updates that computed it."""
+    names = {name for losses in updates for name in losses}
+    return {n: torch.stack([own[n] for own in updates if n in own]).mean() for n in names}

@@ -70,7 +70,7 @@ def discriminator_keywords(opt, slots: int) -> dict:
     return keywords | ({"slots": slots} if opt.netD == "basic" else {})
 
 
-def fit_to_weights(opt, checkpoints: Checkpoints) -> None:
+def read_generator_options(opt, checkpoints: Checkpoints) -> None:
     """Read width, depth and kind from the weights, where no options were saved with them."""
     try:
         found = infer_generator(checkpoints.weights(opt.label, "G_A"))

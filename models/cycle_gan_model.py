@@ -12,6 +12,8 @@ from models.unpaired import UnpairedModel
 class CycleGANModel(UnpairedModel):
     """Whole pictures, translated there and back; masks there may be are not looked at."""
 
+    architecture_options = (*UnpairedModel.architecture_options, "double_params")
+
     @staticmethod
     def modify_commandline_options(parser, is_train: bool):
         UnpairedModel.modify_commandline_options(parser, is_train)
@@ -23,15 +25,15 @@ class CycleGANModel(UnpairedModel):
         parser.set_defaults(netG="basic", netD="basic")
         return parser
 
-    @staticmethod
-    def option_problems(opt) -> Iterator[str]:
-        yield from UnpairedModel.option_problems(opt)
+    @classmethod
+    def option_problems(cls, opt) -> Iterator[str]:
+        yield from super().option_problems(opt)
         for flag in ("netG", "netD"):
             if getattr(opt, flag) == "set":
                 yield f"--{flag} set: --model {opt.model} has no set of masks: leave it out"
         for flag in ("composite", "paste"):
-            if opt.model == "cycle_gan" and getattr(opt, flag, None) is not None:
-                yield f"--{flag}: --model cycle_gan sees no masks: leave it out"
+            if not cls.needs and getattr(opt, flag, None) is not None:
+                yield f"--{flag}: --model {opt.model} sees no masks: leave it out"
 
     def prepare(self, scene: Scene) -> Scene:
         return scene.slots(0, 0)

@@ -12,7 +12,7 @@ from models.sequential import Group, cut_groups
 class CycleGANSegModel(CycleGANModel):
     """Pictures and the unions of their masks, translated together: instances are not told apart."""
 
-    needs_masks = True
+    needs = frozenset({"masks"})
 
     @staticmethod
     def mask_slots(opt) -> tuple[int, int]:

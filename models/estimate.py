@@ -1,14 +1,19 @@
 """How much memory a run will need, found by walking through a step without computing it."""
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from data.scene import Scene
-from models import create_model
+from models import find_model
+from models.base_model import BaseModel
 from models.networks.precision import HALF
 from util.memory import PeakBytes
 
@@ -25,25 +30,32 @@ def memory_line(opt, sample: Mapping[str, Scene]) -> str:
 def estimate(opt, sample: Mapping[str, Scene]) -> tuple[float, float]:
     """Bytes that a step takes on each device, all that it trains included, and full image pools.
 
-    sample has pictures of the run's size; every picture is taken to have `--ins_per` instances.
+    sample has pictures of the run's size.
     """
     size = -(-opt.batch_size // (opt.accumulate * max(1, len(opt.gpu_ids))))
-    alone = {"gpu_ids": [], "compile": False, "pool_size": 0, "precision": "fp32", "accumulate": 1}
-    twin = argparse.Namespace(**vars(opt) | alone)
-    slots = twin.ins_max = getattr(opt, "ins_per", 1)
+    alone = {"gpu_ids": [], "compile": False, "precision": "fp32", "accumulate": 1}
+    kind = find_model(opt.model)
+    twin = argparse.Namespace(**vars(opt) | alone | kind.options_of_a_short_step(opt))
+    slots = getattr(twin, "ins_max", 1)
     half = HALF.get(opt.precision)
     with torch.random.fork_rng([]), default_dtype(half or torch.float32), PeakBytes() as made:
-        model = create_model(twin, META)
-        model.minimize = Walk()
-        model.set_input({domain: full(scene, slots, size) for domain, scene in sample.items()})
-        model.optimize_parameters()
+        model = kind(twin, META)
+        model.update = partial(walk, model)
+        scenes = {domain: full(scene, slots, size) for domain, scene in sample.items()}
+        model.begin_batch(scenes, size)
+        model.train_step(scenes)
     weights = sum(w.numel() for net in model.networks.values() for w in net.parameters())
     # Weights are counted once, in their precision. Gradients and Adam's two moments are missing,
     # and full-precision weights where the counted ones are the half copies of autocast.
     step = made.peak + 4 * weights * (4 if half else 3)
-    masks = getattr(opt, "ins_max", 0)
-    pools = [s.image[0].numel() + masks * s.image[0, 0].numel() for s in sample.values()]
-    return step * WORKSPACE, 4.0 * opt.pool_size * sum(pools)
+    return step * WORKSPACE, kind.bytes_of_pools(opt, sample)
+
+
+def walk(model: BaseModel, kind: str, losses_of: Callable, *inputs) -> Any:
+    """`BaseModel.update` up to the losses, when all activations are there."""
+    with model.others_frozen(kind):
+        _, result = losses_of(*inputs)
+    return tree_map_only(Tensor, Tensor.detach, result)
 
 
 def megabytes(count: float) -> str:
@@ -51,26 +63,12 @@ def megabytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
-class Walk:
-    """`minimize` without what follows the losses, when all activations are there.
-
-    Only the first update is walked through: the generators', which holds the most.
-    """
-
-    def __init__(self):
-        self.done = False
-
-    def __call__(self, _kind: str, parts: Iterable[Mapping[str, Tensor]], _moment) -> dict:
-        losses = {} if self.done else next(iter(parts))
-        self.done = True
-        return losses
-
-
 def full(scene: Scene, slots: int, size: int) -> Scene:
     """`size` times the first sample of a scene, with `slots` instances."""
     one = scene.select([0]).normalized().padded(slots).slots(0, slots)
-    image, masks = (tensor.to(torch.get_default_dtype()) for tensor in (one.image, one.masks))
-    return Scene.cat([Scene(image, masks, torch.ones_like(one.present), one.names)] * size)
+    dtype = torch.get_default_dtype()
+    one = one.map(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+    return Scene.cat([replace(one, present=torch.ones_like(one.present))] * size)
 
 
 @contextmanager

@@ -1,20 +1,22 @@
 """InstaGAN: instance-aware image-to-image translation (Mo, Cho and Shin, ICLR 2019)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-from models.direction import Direction
 from models.losses import context_loss
 from models.sequential import Group, Translation, cut_groups
-from models.unpaired import UnpairedModel
+from models.unpaired import Cycle, UnpairedModel
+from models.unpaired_options import LOSSES, loss_names, panels
 
 
 class InstaGANModel(UnpairedModel):
     """Images and the sets of their instance masks, translated together, a few at a time."""
 
-    needs_masks = True
-    loss_names = tuple(f"{kind}_{x}" for x in "AB" for kind in ("D", "G", "cyc", "idt", "ctx"))
+    needs = frozenset({"masks"})
+    loss_names = loss_names(LOSSES | {"ctx": "context loss"})
+    panels = panels(LOSSES | {"ctx": "context loss"})
+    architecture_options = (*UnpairedModel.architecture_options, "ins_per")
 
     @staticmethod
     def modify_commandline_options(parser, is_train: bool):
@@ -35,6 +37,17 @@ class InstaGANModel(UnpairedModel):
             )
         return parser
 
+    @classmethod
+    def option_problems(cls, opt) -> Iterator[str]:
+        yield from super().option_problems(opt)
+        if opt.ins_per < 1:
+            yield f"--ins_per {opt.ins_per}: at least 1"
+        if opt.ins_per > opt.ins_max and opt.is_train:
+            yield (
+                f"--ins_per {opt.ins_per} is larger than --ins_max {opt.ins_max}: lower the first "
+                "or raise the second; equal, they translate all instances in one step"
+            )
+
     @staticmethod
     def mask_slots(opt) -> tuple[int, int]:
         return min(opt.ins_per, opt.ins_max), opt.ins_max
@@ -42,10 +55,8 @@ class InstaGANModel(UnpairedModel):
     def cut(self, present: Mapping[str, Tensor]) -> list[Group]:
         return cut_groups(present, self.opt.ins_max, self.opt.ins_per)
 
-    def content_losses(
-        self, direction: Direction, moved: Translation, slots: int
-    ) -> dict[str, Tensor]:
+    def content_losses(self, cycle: Cycle, moved: Translation, slots: int) -> dict[str, Tensor]:
         """Eq. 4-6."""
-        weight = direction.content_weight * self.opt.lambda_ctx
-        context = {f"ctx_{direction.letter}": weight * context_loss(moved.source, moved.fake)}
-        return super().content_losses(direction, moved, slots) | context
+        weight = cycle.weight * self.opt.lambda_ctx
+        context = {f"ctx_{cycle.letter}": weight * context_loss(moved.source, moved.fake)}
+        return super().content_losses(cycle, moved, slots) | context

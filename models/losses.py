@@ -4,7 +4,6 @@ x, a are a source image and its masks, y', b' their translation. Weights and the
 are the model's business.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -42,9 +41,3 @@ def context_loss(source: Scene, fake: Scene) -> Tensor:
     """
     background = 1 - (source.union() + fake.union()).clamp(max=1)
     return (background * (source.image - fake.image).abs()).mean((1, 2, 3))
-
-
-def mean_by_name(groups: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Each loss averaged over the groups that computed it."""
-    names = {name for group in groups for name in group}
-    return {n: torch.stack([group[n] for group in groups if n in group]).mean() for n in names}

@@ -18,6 +18,7 @@ PASTING = ("paste", "paste_edge", "paste_on")  # the options that say how a run 
 EDGES = ("soft", "hard")
 BASES = ("source", "fill")
 MOST_PIXELS = 100  # more would be no pasting
+LEFT_OUT = "left_out"  # an extra of scenes, [B, 1, H, W] like a mask
 LEVELS = 7  # neighbourhoods that lend colours to a hole, of 2 to 128 pixels of the half size
 
 
@@ -109,7 +110,7 @@ class Pasting:
 
         canvas has the masks that `fake` is the translation of. others have the remaining masks of
         the same pictures: finished objects, and those whose turn comes later. (Those that never
-        take part are in `canvas.left_out`.)
+        take part are an extra of the canvas, LEFT_OUT.)
         """
         return self.pasted(canvas, fake, others, Scene.union)
 
@@ -207,9 +208,9 @@ def grown(mask: Tensor, radius: int) -> Tensor:
 
 def share_left_out(scene: Scene) -> Tensor:
     """Where instances are that take no part, [B, 1, H, W] in [0, 1]."""
-    if scene.left_out is None:
+    if LEFT_OUT not in scene.extras:
         return torch.zeros_like(scene.image[:, :1])
-    return (scene.left_out + 1) / 2
+    return (scene.extras[LEFT_OUT] + 1) / 2
 
 
 def objects(scene: Scene) -> Tensor:

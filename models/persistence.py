@@ -7,7 +7,7 @@ from torch import Tensor
 
 from models.networks.official import from_official, to_official
 from training.checkpoint import AVERAGED, Checkpoints
-from training.guard import Moment
+from training.guard import Update
 from training.progress import Progress
 from training.replay import write_dump
 from training.schedules import follow_options
@@ -47,9 +47,9 @@ class Persistent:
         """Whether a test takes averaged weights: as `--weights` says, or if there are any."""
         if self.opt.weights == "raw":
             return False
-        there = checkpoints.has_averages(label, self.networks)
+        there = checkpoints.has_averages(label, self.translating)
         if self.opt.weights == "ema" and not there:
-            checkpoints.weights(label, next(iter(self.networks)))  # raises if there is no `label`
+            checkpoints.weights(label, self.translating[0])  # raises if there is no `label`
             raise UserError(
                 f"--weights ema: {checkpoints.folder} has no averaged weights `{label}`; they are "
                 "made by train.py --ema PICTURES"
@@ -57,14 +57,14 @@ class Persistent:
         return there
 
     def load_networks(self, checkpoints: Checkpoints, label: str, suffix: str = "") -> str:
-        """Load the weights `label`; discriminators may be missing. Returns a line to print.
+        """Load the weights `label`; networks for training alone may be missing. Returns a line.
 
         suffix is that of the files' names.
         """
         fresh = [
             name
             for name in self.networks
-            if name.startswith("D") and not checkpoints.has_weights(label, name)
+            if name not in self.translating and not checkpoints.has_weights(label, name)
         ]
         states = {
             name: checkpoints.weights(label, name + suffix)
@@ -80,10 +80,10 @@ class Persistent:
         new = f"fresh optimisers and fresh {', '.join(fresh)}" if fresh else "fresh optimisers"
         return f"starting from the weights `{label}` with {new}"
 
-    def write_moment(self, path: Path, moment: Moment, where: str) -> None:
+    def write_update(self, path: Path, update: Update, where: str) -> None:
         """Write an update for `scripts/replay_step.py`. Raises OSError."""
         options = {name: value for name, value in vars(self.opt).items() if name != "typed"}
-        write_dump(path, self.state_dict(), moment, options, where)
+        write_dump(path, self.state_dict(), update, options, where)
 
     def lasting_options(self) -> dict:
         """The options that the numbers and the files of a run hang on."""

@@ -4,29 +4,56 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._pytree import register_pytree_node
 
 from data.scene import Scene
-from training.distributed import sum_over_processes, world_size
+
+# (a canvas with a group's masks, what a generator made of it, the same canvas with its other masks)
+# -> the second pasted on the first
+Pasted = Callable[[Scene, Scene, Sequence[Scene]], Scene]
 
 
 @dataclass(frozen=True)
 class Group:
     """The instances start ... stop - 1 of every sample.
 
-    active maps each source domain to the samples that have an instance among them. The others take
-    no part: their canvas stays, they have no loss. A domain that is not there is finished.
+    active  by source domain, bool [B] on the CPU: which samples have an instance among them. The
+            others take no part: their canvas stays, they have no loss. A domain that is not there
+            is finished.
+    real    by domain, bool [B]: which samples are shown to a discriminator as real, those of which
+            any instance is translated
     """
 
     start: int
     stop: int
-    active: Mapping[str, Sequence[int]]
+    active: Mapping[str, Tensor]
+    real: Mapping[str, Tensor]
 
     @property
     def slots(self) -> int:
         """The number of masks that a loss counts, the same for every sample."""
         return self.stop - self.start
 
+    def samples(self, domain: str) -> list[int]:
+        """The active samples of a domain."""
+        return self.active[domain].nonzero().flatten().tolist()
+
+    def select(self, samples: Sequence[int]) -> "Group":
+        """The same for some samples of the batch."""
+        index = list(samples)
+        active, real = ({d: x[index] for d, x in own.items()} for own in (self.active, self.real))
+        return replace(self, active=active, real=real)
+
+
+register_pytree_node(
+    Group,
+    lambda group: ([group.active, group.real], (group.start, group.stop)),
+    lambda children, place: Group(*place, *children),
+    serialized_type_name="models.sequential.Group",
+    to_dumpable_context=list,
+    from_dumpable_context=tuple,
+)
 
 Cut = Callable[[Mapping[str, Tensor]], list[Group]]
 
@@ -35,93 +62,37 @@ def cut_groups(present: Mapping[str, Tensor], ins_max: int, ins_per: int) -> lis
     """Groups of `ins_per` instances, cut from `ins_max`, whether any sample has one or not.
 
     present maps each source domain to its scene's [B, N]. It should lie on the CPU: the plan
-    decides how many steps are taken, and asking a GPU would make it wait.
+    decides how many updates are made, and asking a GPU would make it wait.
     """
+    real = {domain: rows[:, :ins_max].any(1) for domain, rows in present.items()}
     cuts = [(start, min(start + ins_per, ins_max)) for start in range(0, ins_max, ins_per)]
     return [
-        Group(
-            start,
-            stop,
-            {
-                domain: [i for i, row in enumerate(rows[:, start:stop].tolist()) if any(row)]
-                for domain, rows in present.items()
-            },
-        )
+        Group(start, stop, {d: rows[:, start:stop].any(1) for d, rows in present.items()}, real)
         for start, stop in cuts
     ]
 
 
 def whole_pictures(present: Mapping[str, Tensor]) -> list[Group]:
     """A single group, in which every picture is active and no mask is translated: CycleGAN's."""
-    return [Group(0, 0, {domain: range(len(rows)) for domain, rows in present.items()})]
+    all_of = {d: torch.ones(len(rows), dtype=torch.bool) for d, rows in present.items()}
+    return [Group(0, 0, all_of, all_of)]
 
 
-def count_active(groups: Sequence[Group]) -> Tensor:
-    """How many samples are active, [groups, domains]."""
-    return torch.tensor([[len(samples) for samples in g.active.values()] for g in groups])
+def unfinished(
+    groups: Sequence[Group], over_processes: Callable[[Tensor], Tensor] = lambda counts: counts
+) -> list[Group]:
+    """The groups and, within them, the domains in which any sample is active.
 
-
-def without_finished(groups: Sequence[Group], counts: Tensor) -> list[Group]:
-    """The groups and, within them, the domains in which `counts` has an active sample.
-
-    Counted over several parts of a batch or several processes, this keeps domains without a sample
-    in some: all take the same steps, a part without a sample with an empty batch.
+    over_processes adds up the counts of several processes: all of them take the same steps, one
+    without a sample with an empty batch.
     """
+    counts = over_processes(torch.tensor([[x.sum() for x in g.active.values()] for g in groups]))
     kept = []
     for group, row in zip(groups, counts.tolist(), strict=True):
-        active = {d: s for (d, s), count in zip(group.active.items(), row, strict=True) if count}
+        active = {d: x for (d, x), count in zip(group.active.items(), row, strict=True) if count}
         if active:
             kept.append(replace(group, active=active))
     return kept
-
-
-def unfinished(groups: Sequence[Group]) -> list[Group]:
-    """The groups in which any sample is active."""
-    return without_finished(groups, count_active(groups))
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of the batch that is computed at once: all of it, without `--accumulate`.
-
-    scenes      keyed by domain
-    groups      those that any part in any process needs, the same number everywhere
-    taking_part the samples of each domain that are active in any of them
-    divisor     what a sum over samples is divided by for the mean over the whole batch
-    """
-
-    scenes: Mapping[str, Scene]
-    groups: list[Group]
-    taking_part: Mapping[str, set[int]]
-    divisor: float
-
-
-def divide_batch(
-    scenes: Mapping[str, Scene],
-    present: Mapping[str, Tensor],
-    pieces: int,
-    cut: Cut,
-) -> list[Part]:
-    """The batch in `pieces` parts, in order; some are empty if there are fewer samples.
-
-    present is as in `cut_groups`, and `cut` makes groups of it. Several processes exchange here, on
-    the CPU, which groups they need and how many samples they have: a process divides by the mean of
-    their batch sizes, and the mean of the processes' gradients is that of one large batch.
-    """
-    size = len(next(iter(scenes.values())))
-    places = [range(size * i // pieces, size * (i + 1) // pieces) for i in range(pieces)]
-    groups = [cut({d: p[own.start : own.stop] for d, p in present.items()}) for own in places]
-    counts = sum(count_active(plan) for plan in groups)
-    facts = sum_over_processes(torch.cat([counts.flatten(), torch.tensor([size])]))
-    return [
-        Part(
-            {domain: scene.select(own) for domain, scene in scenes.items()},
-            without_finished(plan, facts[:-1].view_as(counts)),
-            {d: {i for group in plan for i in group.active[d]} for d in scenes},
-            facts[-1].item() / world_size(),
-        )
-        for own, plan in zip(places, groups, strict=True)
-    ]
 
 
 @dataclass(frozen=True)
@@ -130,60 +101,48 @@ class Translation:
 
     source         (x_m, a_m): the canvas and the group's masks, active samples only
     fake           (y_m, b_m) = G(x_m, a_m)
+    sample         (y_m, b_1:m): what the discriminator sees
     reconstruction the back generator on `fake`
     identity       the back generator on `source`
     """
 
     source: Scene
     fake: Scene
+    sample: Scene
     reconstruction: Scene | None = None
     identity: Scene | None = None
 
 
-@dataclass(frozen=True)
-class Step:
-    """One group's translations, keyed by the source domain of their direction.
-
-    samples   (y_m, b_1:m): what the discriminator sees; earlier groups' masks carry no gradient
-    canvases  the scenes with all masks up to this group translated
-    """
-
-    group: Group
-    translations: dict[str, Translation]
-    samples: dict[str, Scene]
-    canvases: dict[str, Scene]
-
-
-Stage = tuple[Group, Scene]  # of inference: a group, and the canvas when it is translated
-Translate = Callable[[Mapping[str, Scene], Group], Mapping[str, Translation]]
-
-
-def translate_group(translate: Translate, canvases: Mapping[str, Scene], group: Group) -> Step:
-    """Translate one group of the instances of `canvases`, keyed by domain.
-
-    `translate` gets the active samples of all unfinished domains at once, with all their masks, and
-    the group.
-    """
-    drawn = {d: canvases[d].select(samples) for d, samples in group.active.items()}
-    translations = dict(translate(drawn, group))
-    samples = {d: add_finished(drawn[d], t.fake, group) for d, t in translations.items()}
-    moved = {d: advance(canvases[d], samples[d], group.active[d]) for d in samples}
-    return Step(group, translations, samples, dict(canvases) | moved)
+def generate(generator: nn.Module, *scenes: Scene | None) -> list[Scene | None]:
+    """The generator on several scenes, in one call where their sizes agree; None stays None."""
+    given = [scene for scene in scenes if scene is not None]
+    if len({scene.image.shape[1:] for scene in given}) > 1:
+        return [generate(generator, scene)[0] for scene in scenes]
+    if not given:
+        return [None for _ in scenes]
+    joined = Scene.cat(given)
+    image, masks = generator(joined.image, joined.masks, joined.present)
+    sizes = [len(scene) for scene in given]
+    images, sets = iter(image.split(sizes)), iter(masks.split(sizes))
+    return [
+        replace(scene, image=next(images), masks=next(sets)[:, : scene.masks.shape[1]])
+        if scene is not None
+        else None
+        for scene in scenes
+    ]
 
 
-def translate_in_groups(
-    translate: Translate, scenes: Mapping[str, Scene], groups: Sequence[Group]
-) -> Iterator[Step]:
-    """Translate `scenes` group after group.
-
-    The caller may update the networks between two steps: the canvases carry over and gradients do
-    not.
-    """
-    canvases = scenes
+def translate_alone(
+    generator: nn.Module, pasted: Pasted, domain: str, scene: Scene, groups: Sequence[Group]
+) -> Iterator[tuple[Group, Scene]]:
+    """Sequential inference (Eq. 8) of one domain: each group, and the canvas after it."""
     for group in groups:
-        step = translate_group(translate, canvases, group)
-        canvases = step.canvases
-        yield step
+        drawn = scene.select(group.samples(domain))
+        source, others = divided(drawn, group)
+        (fake,) = generate(generator, source)
+        fake = pasted(source, fake, others)
+        scene = advance(scene, add_finished(drawn, fake, group), group.samples(domain))
+        yield group, scene
 
 
 def divided(canvas: Scene, group: Group) -> tuple[Scene, tuple[Scene, Scene]]:
@@ -202,8 +161,7 @@ def add_finished(canvas: Scene, fake: Scene, group: Group) -> Scene:
 
 
 def advance(canvas: Scene, sample: Scene, active: Sequence[int]) -> Scene:
-    """The canvas with its active samples translated so far; the one place where gradients stop."""
-    sample = sample.detach()
+    """The canvas with its active samples translated so far."""
     done = sample.masks.shape[1]
     masks = torch.cat([sample.masks, canvas.select(active).masks[:, done:]], 1)
     if len(active) == len(canvas):

@@ -1,14 +1,41 @@
-"""The same few pictures, translated again and again while a model is trained."""
+"""What is shown of a translation: on result pages, and of a few pictures during training."""
 
+from dataclasses import replace
 from functools import cached_property
+from typing import NamedTuple
 
 from data.base_dataset import BaseDataset
 from data.scene import Scene
-from models.base_model import BaseModel
+from models.base_model import BaseModel, Direction, Translated
+
+
+class Shown(NamedTuple):
+    """A column of pictures: the name that is part of its files', its title, and the pictures."""
+
+    role: str
+    title: str
+    scene: Scene
+
+
+def shown(direction: Direction, moved: Translated) -> list[Shown]:
+    """The source, its translations, what else the model made, and the way back."""
+    source, target = direction
+    columns = [Shown(f"real_{source}", "source", moved.real)]
+    for i, fake in enumerate(moved.fakes):
+        style = f"_style_{i}" if i else ""
+        title = f"style {i}" if i else "translation"
+        columns.append(Shown(f"fake_{target}{style}", title, fake))
+    for name, picture in moved.extras.items():
+        bare = moved.real.slots(0, 0)
+        image = picture.expand(-1, moved.real.image.shape[1], -1, -1)
+        columns.append(Shown(f"{name}_{target}", name, replace(bare, image=image)))
+    if moved.back:
+        columns.append(Shown(f"rec_{source}", "and back", moved.back))
+    return columns
 
 
 class Showcase:
-    """Scenes of a dataset through a model in training, which is left as it was."""
+    """The same few scenes, translated by a model in training, which stays as it was."""
 
     def __init__(self, opt, dataset: BaseDataset, model: BaseModel):
         self.dataset = dataset
@@ -20,13 +47,19 @@ class Showcase:
     def samples(self) -> dict[str, list[Scene]]:
         return self.dataset.showcase(self.count)
 
-    def scenes(self) -> dict[str, Scene]:
-        """Sources, translations and translations back on the CPU, by role: real_A, fake_B, …"""
-        parts: dict[str, list[Scene]] = {}
-        for domain, samples in self.samples.items():
-            for start in range(0, len(samples), self.batch_size):
-                batch = Scene.cat(samples[start : start + self.batch_size])
-                self.model.set_input({domain: batch})
-                for role, scene in self.model.get_current_scenes().items():
-                    parts.setdefault(role, []).append(scene.detach().to("cpu"))
-        return {role: Scene.cat(scenes) for role, scenes in parts.items()}
+    def look(self) -> dict[str, list[Shown]]:
+        """All columns by the direction in words, on the CPU."""
+        with self.model.undisturbed():
+            return {way.words: self.translated(way) for way in self.model.directions}
+
+    def translated(self, direction: Direction) -> list[Shown]:
+        samples = self.samples[direction.source]
+        parts = []
+        for start in range(0, len(samples), self.batch_size):
+            batch = Scene.cat(samples[start : start + self.batch_size])
+            moved = self.model.translate(batch, direction.source)
+            parts.append(shown(direction, moved.map(lambda tensor: tensor.detach().cpu())))
+        return [
+            Shown(*same[0][:2], Scene.cat([one.scene for one in same]))
+            for same in zip(*parts, strict=True)
+        ]

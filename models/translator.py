@@ -1,67 +1,42 @@
 """A trained run as a function of scenes."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from data.scene import Scene
 from data.transforms import pad_scene
-from models import create_model
-from models.building import fit_to_weights
+from models import create_model, find_model
+from models.base_model import Direction, Translated
 from training.checkpoint import Checkpoints
 from util.device import prepare_device
-
-
-class Step(NamedTuple):
-    """One step of a sequential translation: the canvas after it, [B, C, H, W].
-
-    numbers are those of the instances that it translated, for each sample.
-    """
-
-    numbers: list[tuple[int, ...]]
-    image: Tensor
-
-
-class Translated(NamedTuple):
-    """A batch's translation, all visuals by name, and the steps it was made in, on the CPU."""
-
-    fake: Scene
-    visuals: dict[str, Tensor]
-    steps: list[Step]
 
 
 class Translator:
     """Translates scenes with the weights `opt.label` in a run's folder.
 
-    opt are the options of `test.py`; width and depth are read from weights that come without.
+    opt are the options of `test.py`; of weights that come without, some are read from them.
     """
 
     def __init__(self, opt, folder: Path):
         checkpoints = Checkpoints(folder)
+        kind = find_model(opt.model)
         if not opt.has_saved_options:
-            fit_to_weights(opt, checkpoints)
+            kind.fit_options_to_weights(opt, checkpoints)
         device = prepare_device(opt)
         torch.manual_seed(opt.seed)
         self.model = create_model(opt, device)
         print(self.model.setup(checkpoints))
-        if opt.eval:
+        if opt.eval or kind.tests_in_eval_mode:
             self.model.eval()
+        self.sizes = (kind.size_multiple(opt), kind.least_size(opt))
 
-    def __call__(self, batch: Scene, source: str) -> Translated:
-        """Translate a batch; everything is cut to the batch's own size."""
+    def __call__(self, batch: Scene, direction: Direction) -> Translated:
+        """Translate a batch; everything is on the CPU and cut to the batch's own size."""
         height, width = batch.image.shape[-2:]
 
         def cut(tensor: Tensor) -> Tensor:
             return (tensor[..., :height, :width] if tensor.dim() == 4 else tensor).cpu()
 
-        self.model.set_input({source: pad_scene(batch)})
-        visuals = self.model.get_current_visuals()
-        target = "B" if source == "A" else "A"
-        steps = [
-            Step([n[group.start : group.stop] for n in batch.numbers], cut(canvas.image))
-            for group, canvas in self.model.stages.get(target, [])[1:]
-        ]
-        fake = self.model.fake[target].map(cut)
-        return Translated(fake, {name: cut(picture) for name, picture in visuals.items()}, steps)
+        return self.model.translate(pad_scene(batch, *self.sizes), direction.source).map(cut)

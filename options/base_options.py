@@ -12,7 +12,6 @@ import torch
 import data
 import models
 from options.device_options import add_device_arguments, device_problems
-from options.network_options import add_network_arguments, complete_networks
 from options.parser import OptionParser, SizePair
 from training.distributed import is_main
 from util.device import parse_gpu_ids
@@ -31,20 +30,13 @@ class BaseOptions:
 
     def parse(self, argv: list[str] | None = None) -> argparse.Namespace:
         """The options as a namespace. Raises UserError, a line per mistake, or SystemExit(2)."""
-        parser = OptionParser(self.description)
-        self.add_arguments(parser)
-        first, _ = parser.parse_known_args(argv)
+        first, _ = self.parser().parse_known_args(argv)
+        first, _ = self.parser(first).parse_known_args(argv)  # with what --suffix may name
         if saved := self.saved_options(first):
-            parser.set_defaults(**saved)
-            first, _ = parser.parse_known_args(argv)
-        model, dataset = models.find_model(first.model), data.find_dataset(first.dataset_mode)
-        if model.needs_masks and not dataset.with_masks:
-            raise UserError(
-                f"--dataset_mode {first.dataset_mode} reads no masks and --model {first.model} "
-                "needs them: use --dataset_mode unaligned_seg"
-            )
-        for part in (model, dataset):
-            part.modify_commandline_options(parser, self.is_train)
+            base = self.parser()
+            base.set_defaults(**saved)
+            first, _ = base.parse_known_args(argv)  # the run's model, if none is typed
+        parser = self.parser(first)
         parser.set_defaults(**saved)
         parser.add_argument("-h", "--help", action="help", help="show this help and exit")
         opt = parser.parse_args(argv)
@@ -58,6 +50,22 @@ class BaseOptions:
         if problems := list(self.problems(opt)):
             raise UserError("\nerror: ".join(problems))
         return opt
+
+    def parser(self, first: argparse.Namespace | None = None) -> OptionParser:
+        """A parser of the command's options, and of those of the model and dataset in `first`."""
+        parser = OptionParser(self.description)
+        self.add_arguments(parser)
+        if first is None:
+            return parser
+        model, dataset = models.find_model(first.model), data.find_dataset(first.dataset_mode)
+        if "masks" in model.needs and not dataset.with_masks:
+            raise UserError(
+                f"--dataset_mode {first.dataset_mode} reads no masks and --model {first.model} "
+                "needs them: use --dataset_mode unaligned_seg"
+            )
+        for part in (model, dataset):
+            part.modify_commandline_options(parser, self.is_train)
+        return parser
 
     def add_arguments(self, parser: OptionParser) -> None:
         group = parser.group("the run")
@@ -82,7 +90,11 @@ class BaseOptions:
             help="check options and data, print the plan, write nothing",
         )
         self.add_data_arguments(parser.group("data"))
-        add_network_arguments(parser.group("networks"))
+        group = parser.group("networks")
+        for flag, domain in (("input_nc", "A"), ("output_nc", "B")):
+            group.add_argument(
+                f"--{flag}", type=int, default=3, help=f"channels of {domain}: 3 colour, 1 grey"
+            )
         group = parser.group("device")
         add_device_arguments(group)
         group.add_argument(
@@ -142,19 +154,19 @@ class BaseOptions:
     def saved_options(self, first: argparse.Namespace) -> dict:
         """Options that the run was begun with and that stand in for the defaults."""
         path = Path(first.checkpoints_dir) / run_name(first) / OPTIONS_FILE
-        names = self.inherited(first)
-        if not names or not path.is_file():
+        if not path.is_file():
             return {}
         try:
             saved = json.loads(path.read_text())
-        except ValueError:
+            model = models.find_model(saved.get("model", first.model))
+        except (ValueError, AttributeError):
             raise UserError(
                 f"{path} is no JSON: delete it and type the options that the run was begun with"
             ) from None
-        return {name: saved[name] for name in names if name in saved}
+        return {name: saved[name] for name in self.inherited(first, model) if name in saved}
 
-    def inherited(self, first: argparse.Namespace) -> Sequence[str]:
-        """The names of these options."""
+    def inherited(self, first: argparse.Namespace, model: type) -> Sequence[str]:
+        """The names of these options; model is the class of the run's model."""
         return ()
 
     def complete(self, opt: argparse.Namespace) -> None:
@@ -162,7 +174,7 @@ class BaseOptions:
         opt.name = run_name(opt)
         opt.label = f"iter_{opt.load_iter}" if opt.load_iter else opt.epoch
         opt.gpu_ids = parse_gpu_ids(opt.gpu_ids)
-        complete_networks(opt)
+        models.find_model(opt.model).complete_options(opt)
         if opt.num_threads is None:
             opt.num_threads = 4 if opt.gpu_ids else 0
         for side in "HW":
@@ -175,23 +187,13 @@ class BaseOptions:
             yield "--dataroot is missing: name the dataset's folder"
         elif not Path(opt.dataroot).is_dir():
             yield f"--dataroot {opt.dataroot}: there is no such folder"
-        at_least_one = (
-            "batch_size",
-            "ngf",
-            "ndf",
-            "n_layers_D",
-            "ins_per",
-            "ins_max",
-            "max_dataset_size",
-        )
-        for flag in (*at_least_one, "n_blocks", "num_threads", "seed", "load_iter"):
+        at_least_one = ("batch_size", "ins_max", "max_dataset_size")
+        for flag in (*at_least_one, "num_threads", "seed", "load_iter"):
             value, least = getattr(opt, flag, None), int(flag in at_least_one)
             if value is not None and value < least:
                 yield f"--{flag} {value}: at least {least}"
         if opt.seed >= 2**63:
             yield f"--seed {opt.seed}: less than 2^63"
-        if opt.init_gain <= 0:
-            yield f"--init_gain {opt.init_gain}: must be positive"
         if not is_inside(opt.name):
             yield f"--name {opt.name!r}: a folder below {opt.checkpoints_dir}, such as myrun"
         yield from device_problems(opt)
@@ -203,22 +205,18 @@ class BaseOptions:
             )
         if "crop" in opt.resize_or_crop:
             yield from islice(self.size_problems(opt), 1)  # height and width share their mistake
-        if getattr(opt, "ins_per", 1) > getattr(opt, "ins_max", 1) and self.is_train:
-            yield (
-                f"--ins_per {opt.ins_per} is larger than --ins_max {opt.ins_max}: "
-                "lower the first or raise the second; equal, they translate all instances in "
-                "one step"
-            )
 
     def size_problems(self, opt: argparse.Namespace):
-        least = max(24, 3 * 2**opt.n_layers_D)
+        model = models.find_model(opt.model)
+        multiple, least = model.size_multiple(opt), model.least_size(opt)
         for side in "HW":
             fine, load = getattr(opt, f"fineSize{side}"), getattr(opt, f"loadSize{side}")
-            if fine % 4:
-                near = max(least, round(fine / 4) * 4)
-                yield f"--fineSize{side} {fine}: must be a multiple of 4, such as {near}"
+            if fine % multiple:
+                near = max(least, round(fine / multiple) * multiple)
+                yield f"--fineSize{side} {fine}: must be a multiple of {multiple}, such as {near}"
             elif fine < least:
-                yield f"--fineSize{side} {fine}: too small for the discriminator, at least {least}"
+                what = f"too small for --model {opt.model}"
+                yield f"--fineSize{side} {fine}: {what}, at least {least}"
             elif opt.resize_or_crop == "resize_and_crop" and load < fine:
                 yield f"--loadSize{side} {load} is smaller than --fineSize{side} {fine}: raise it"
         if opt.resize_or_crop == "scale_width_and_crop" and opt.loadSizeW < opt.fineSizeW:

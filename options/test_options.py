@@ -4,22 +4,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.pasting import PASTING
+from models import find_model
 from options.base_options import OPTIONS_FILE, BaseOptions, run_folder
+from options.parser import OptionParser
 from training.distributed import world_size
 
-INHERITED = (
-    *("model", "dataset_mode", "netG", "netD", "ngf", "ndf", "n_blocks", "n_layers_D", "norm"),
-    *("dropout", "input_nc", "output_nc", "ins_per", "ins_max", "set_order", "no_mask", "exif"),
-    *PASTING,
-    *(
-        "no_spectral_norm",
-        "double_params",
-        "fineSizeH",
-        "fineSizeW",
-        "resize_or_crop",
-        "swap_networks",
-    ),
+OF_DATA = (  # options of the run that a test takes, besides the model's
+    *("model", "dataset_mode", "input_nc", "output_nc", "ins_max", "set_order", "no_mask", "exif"),
+    *("fineSizeH", "fineSizeW", "resize_or_crop"),
 )
 WEIGHTS = ("raw", "ema")
 
@@ -35,12 +27,6 @@ class TestOptions(BaseOptions):
         group = parser.group("the run")
         group.add_argument(
             "--phase", default="test", help="which folders to translate: PHASEA, PHASEB"
-        )
-        group.add_argument(
-            "--direction",
-            choices=("AtoB", "BtoA", "both"),
-            default="both",
-            help="one direction reads only its own domain",
         )
         group.add_argument(
             "--num_test", "--how_many", type=int, help="pictures per domain (default: all)"
@@ -60,12 +46,22 @@ class TestOptions(BaseOptions):
             default=1.0,
             help="width over height to stretch results by",
         )
-        parser.set_defaults(
-            no_flip=True, serial_batches=True, swap_networks=False, checkpoint_activations=False
-        )
+        parser.set_defaults(no_flip=True, serial_batches=True)
 
-    def inherited(self, first: argparse.Namespace) -> Sequence[str]:
-        return INHERITED
+    def parser(self, first: argparse.Namespace | None = None) -> OptionParser:
+        parser = super().parser(first)
+        if first is not None:
+            ways = [way.name for way in find_model(first.model).directions]
+            parser.group("the run").add_argument(
+                "--direction",
+                choices=(*ways, "both"),
+                default="both",
+                help="one direction reads only its own domain",
+            )
+        return parser
+
+    def inherited(self, first: argparse.Namespace, model: type) -> Sequence[str]:
+        return (*OF_DATA, *model.architecture_options)
 
     def complete(self, opt: argparse.Namespace) -> None:
         super().complete(opt)

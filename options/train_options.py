@@ -1,22 +1,15 @@
 """Options of training."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.losses import GAN_MODES
 from options.base_options import BaseOptions, run_folder, run_name
 from options.logger_options import add_logger_arguments, complete_loggers, logger_problems
-from options.recipe_options import RECIPE, add_recipe_arguments, recipe_problems
 from training.checkpoint import Checkpoints
-from training.distributed import world_size
 from training.schedules import POLICIES
 
-NOT_NEGATIVE = (
-    *("data_patience", "lr", "lr_D"),
-    *("lambda_A", "lambda_B", "lambda_idt", "lambda_ctx"),
-)
-COUNTS = ("niter", "niter_decay", "pool_size", "keep_last", "eval_epoch_freq")
+NOT_NEGATIVE = ("data_patience", "lr")
+COUNTS = ("niter", "niter_decay", "keep_last", "eval_epoch_freq")
 ON_NAN = ("stop", "skip", "rollback")
 POSITIVE = (
     "print_freq",
@@ -42,12 +35,6 @@ class TrainOptions(BaseOptions):
         group = parser.group("the run")
         group.add_argument(
             "--phase", default="train", help="which folders to train on: PHASEA, PHASEB"
-        )
-        group.add_argument(
-            "--direction",
-            choices=("AtoB", "BtoA"),
-            default="AtoB",
-            help="both are trained; BtoA swaps the names of networks, losses and lambdas",
         )
         group.add_argument(
             "--continue_train", action="store_true", help="go on where the run stopped"
@@ -91,14 +78,7 @@ class TrainOptions(BaseOptions):
             default=100,
             help="epochs of linear decay to 0",
         )
-        group.add_argument("--lr", type=float, default=2e-4, help="learning rate of the generators")
-        group.add_argument(
-            "--lr_D",
-            type=float,
-            default=1e-4,
-            help="of the discriminators; the official code used --lr",
-        )
-        group.add_argument("--beta1", type=float, default=0.5, help="momentum of Adam")
+        group.add_argument("--lr", type=float, default=2e-4, help="learning rate")
         group.add_argument(
             "--lr_policy", choices=POLICIES, default="lambda", help="learning-rate schedule"
         )
@@ -106,29 +86,12 @@ class TrainOptions(BaseOptions):
             "--lr_decay_iters", type=int, default=50, help="epochs between steps of `step`"
         )
         group.add_argument(
-            "--gan_mode", choices=GAN_MODES, default="lsgan", help="adversarial loss"
-        )
-        group.add_argument(
-            "--no_lsgan",
-            dest="gan_mode",
-            action="store_const",
-            const="vanilla",
-            default=argparse.SUPPRESS,
-            help="--gan_mode vanilla",
-        )
-        group.add_argument(
-            "--checkpoint_activations",
-            action="store_true",
-            help="keep few of the generators' activations and compute the others again: less "
-            "memory, more time, the same numbers",
-        )
-        group.add_argument(
             "--accumulate",
             type=int,
             default=1,
             metavar="N",
             help="compute each batch in N parts and add their gradients up: the memory of "
-            "batch_size / N, the numbers of batch_size but for more power iterations of D",
+            "batch_size / N, the numbers of batch_size",
         )
         group.add_argument(
             "--on_nan",
@@ -138,9 +101,13 @@ class TrainOptions(BaseOptions):
             "go on with the next batch, rollback: go back to the last checkpoint and leave the "
             "batch out (default stop)",
         )
-        add_recipe_arguments(group)
         group.add_argument(
-            "--pool_size", type=int, default=50, help="past fakes kept for D, per direction"
+            "--ema",
+            type=float,
+            default=0,
+            metavar="PICTURES",
+            help="keep averages beside the networks that translate: a step this many pictures ago "
+            "weighs half; test.py and the validation take them; 0: none",
         )
 
     def add_logging_arguments(self, group) -> None:
@@ -192,15 +159,15 @@ class TrainOptions(BaseOptions):
         group.add_argument("--no_html", action="store_true", help="no training page")
         add_logger_arguments(group)
 
-    def inherited(self, first) -> Sequence[str]:
+    def inherited(self, first, model: type) -> Sequence[str]:
         """A run that goes on keeps its recipe: without it, it would go on by another method."""
-        return RECIPE if goes_on(first, run_name(first)) else ()
+        recipe = (*model.recipe_options, "ema")
+        return recipe if goes_on(first, run_name(first)) else ()
 
     def complete(self, opt) -> None:
         super().complete(opt)
         complete_loggers(opt)
         opt.continue_train = goes_on(opt, opt.name)
-        opt.swap_networks = opt.direction == "BtoA"
         for side in "HW":
             if getattr(opt, f"loadSize{side}") is None:
                 setattr(opt, f"loadSize{side}", 220)
@@ -208,7 +175,8 @@ class TrainOptions(BaseOptions):
     def problems(self, opt):
         yield from super().problems(opt)
         yield from logger_problems(opt)
-        yield from recipe_problems(opt)
+        if opt.ema < 0:
+            yield f"--ema {opt.ema}: must not be negative"
         yield from folder_problems(opt)
         yield from validation_problems(opt)
         if opt.save_minutes is not None and not opt.save_minutes > 0:
@@ -218,17 +186,13 @@ class TrainOptions(BaseOptions):
             if getattr(opt, flag) < least:
                 yield f"--{flag} {getattr(opt, flag)}: at least {least}"
         for flag in NOT_NEGATIVE:
-            if getattr(opt, flag, 0) < 0:
+            if getattr(opt, flag) < 0:
                 yield f"--{flag} {getattr(opt, flag)}: must not be negative"
-        if not 0 <= opt.beta1 < 1:
-            yield f"--beta1 {opt.beta1}: at least 0 and less than 1"
         if opt.accumulate > opt.batch_size >= 1:
             yield (
                 f"--accumulate {opt.accumulate} parts need at least as many pictures: "
                 f"--batch_size {opt.batch_size} is less"
             )
-        if opt.norm == "batch":
-            yield from batch_norm_problems(opt)
         if opt.lr_policy == "cosine" and opt.niter < 1:
             yield f"--niter {opt.niter}: --lr_policy cosine needs at least 1"
         if opt.niter + opt.niter_decay < opt.epoch_count:
@@ -242,16 +206,6 @@ def goes_on(opt, name: str) -> bool:
     """Whether to go on with the run of this name."""
     folder = Path(opt.checkpoints_dir) / name
     return opt.continue_train or (opt.resume == "auto" and Checkpoints(folder).has_state())
-
-
-def batch_norm_problems(opt):
-    """One line for each option that cannot go with batch normalisation."""
-    if opt.checkpoint_activations:
-        yield "--checkpoint_activations would count every batch twice: use --norm instance"
-    if opt.accumulate > 1:
-        yield f"--accumulate {opt.accumulate} would normalise parts of a batch: use --norm instance"
-    if world_size() > 1:
-        yield "--norm batch sees the pictures of one process alone: use --norm instance"
 
 
 def folder_problems(opt):

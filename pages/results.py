@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
 from pages.results_page import write_page
@@ -22,7 +23,6 @@ from util.images import (
 
 if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
     from data.scene import Scene
-    from models.translator import Translated
 
 LISTING = "results.json"
 SCORES = ("metrics.json", "metrics_detail.json")
@@ -39,11 +39,19 @@ class Results:
     `STEM_real_A_outlines.png`, and a list of all.
     """
 
-    def __init__(self, folder: Path, opt, how: Mapping | None, about: Mapping[str, str]):
+    def __init__(
+        self,
+        folder: Path,
+        opt,
+        how: Mapping | None,
+        about: Mapping[str, str],
+        scored_by: Sequence[str] = (),
+    ):
         """how is what brought the pictures to size, None if nothing did; it is written down.
 
-        about has what the head of the page says.
+        about has what the head of the page says, scored_by the metrics that suit the model.
         """
+        self.scored_by = list(scored_by)
         self.folder = folder
         self.opt = opt
         self.about = dict(about)
@@ -56,52 +64,66 @@ class Results:
             "exif": getattr(opt, "exif", None),
         }
         self.sections: dict[tuple[str, int], dict] = {}
+        self.directions: dict[str, dict] = {}  # in the order of the page
         self.bar: tqdm | None = None
         (folder / "images").mkdir(parents=True, exist_ok=True)
         for name in SCORES:  # of an earlier translation
             (folder / name).unlink(missing_ok=True)
 
     def add(
-        self, places: Sequence[int], real: "Scene", translated: "Translated", target: str
+        self, places: Sequence[int], batch: "Scene", columns: Sequence, steps: Sequence, way
     ) -> None:
-        """Write one batch: every visual, every instance's mask, every step.
+        """Write one batch: every column, every instance's mask, every step.
 
-        places are those of its pictures on the page, among the ones with this target. The
-        translation has the masks that the model translated, which may be fewer than the picture's.
+        places are those of its pictures on the page, among the ones of this direction. The columns
+        are what `models.showcase.shown` makes of a translation, whose masks may be fewer than the
+        picture's; the second is the translation that is scored.
         """
-        source = "A" if target == "B" else "B"
-        for i, name in enumerate(real.names):
+        fake = columns[1]
+        roles = {columns[0].role: batch, fake.role: fake.scene}
+        for i, name in enumerate(batch.names):
             files = {
-                visual: self.save(f"{name}_{visual}", to_pixels(batch[i]))
-                for visual, batch in translated.visuals.items()
+                visual: self.save(f"{name}_{visual}", to_pixels(picture[i]))
+                for visual, picture in visuals_of(columns).items()
             }
             shown = [file for visual, file in files.items() if visual.endswith("_img")]
-            roles = {f"real_{source}": real, f"fake_{target}": translated.fake}
-            masks, outlines = {}, {}
-            for role, scene in roles.items():
-                own = masks_of(scene, i)
-                masks |= {
-                    f"{role}_mask_{n}": self.save(f"{name}_{role}_mask_{n}", to_levels(mask))
-                    for n, mask in own.items()
-                }
-                if own:
-                    outlines[role] = self.save_outlines(f"{name}_{role}", own)
-            tall, wide = real.image.shape[-2:]
+            masks, outlines = self.save_masks(name, roles, i)
+            tall, wide = batch.image.shape[-2:]
             width, height = stretched(wide, tall, self.opt.aspect_ratio)
             boxes = boxes_of(*(masks_of(scene, i) for scene in roles.values()))
-            self.sections[target, places[i]] = {
+            self.sections[way.name, places[i]] = {
                 "name": name,
-                "source": source,
-                "instances": len(real.numbers[i]),
+                "source": way.source,
+                "instances": len(batch.numbers[i]),
                 "width": width,
                 "height": height,
                 "files": files,
                 "small": self.save_small(shown),
                 "masks": masks,
                 "outlines": outlines,
-                "steps": self.save_steps(f"{name}_fake_{target}", translated, i),
+                "steps": self.save_steps(f"{name}_{fake.role}", batch.numbers[i], steps, i),
                 "boxes": {n: scaled(box, height / tall, width / wide) for n, box in boxes.items()},
             }
+        self.directions[way.name] = {
+            "source": way.source,
+            "target": way.target,
+            "columns": [[column.title, f"{column.role}_img"] for column in columns],
+        }
+
+    def save_masks(
+        self, name: str, roles: "Mapping[str, Scene]", sample: int
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Write the masks of a picture and of its translation, and their outlines."""
+        masks, outlines = {}, {}
+        for role, scene in roles.items():
+            own = masks_of(scene, sample)
+            masks |= {
+                f"{role}_mask_{n}": self.save(f"{name}_{role}_mask_{n}", to_levels(mask))
+                for n, mask in own.items()
+            }
+            if own:
+                outlines[role] = self.save_outlines(f"{name}_{role}", own)
+        return masks, outlines
 
     def save(self, stem: str, pixels: np.ndarray) -> str:
         """Write a picture; returns its place in the folder."""
@@ -128,15 +150,17 @@ class Results:
         save_picture(layer, self.folder / file, optimize=True)
         return file
 
-    def save_steps(self, stem: str, translated: "Translated", sample: int) -> list[dict]:
+    def save_steps(
+        self, stem: str, numbers: Sequence[int], steps: Sequence, sample: int
+    ) -> list[dict]:
         """The canvas after each step that translated an instance of this sample, if several did."""
-        own = [step for step in translated.steps if step.numbers[sample]]
+        own = [step for step in steps if numbers[step.start : step.stop]]
         if len(own) < 2:
             return []
         return [
             {
-                "file": self.save(f"{stem}_step_{i}", to_pixels(step.image[sample])),
-                "instances": list(step.numbers[sample]),
+                "file": self.save(f"{stem}_step_{i}", to_pixels(step.canvas.image[sample])),
+                "instances": list(numbers[step.start : step.stop]),
             }
             for i, step in enumerate(own, 1)
         ]
@@ -176,16 +200,29 @@ class Results:
     def write(self) -> None:
         """Write the list of the pictures and the page."""
         opt = self.opt
-        in_order = sorted(self.sections, key=lambda of: ("BA".index(of[0]), of[1]))
+        order = list(self.directions)
+        in_order = sorted(self.sections, key=lambda of: (order.index(of[0]), of[1]))
         listing = {
             "title": f"{opt.name}: {opt.phase}, epoch {opt.label}",
             "about": self.about,
             "data": self.data,
+            "scored_by": self.scored_by,
+            "directions": self.directions,
             "pictures": [self.sections[key] for key in in_order],
         }
         write_json(self.folder / LISTING, listing)
         write_page(self.folder, listing)
         print(f"page: {(self.folder / 'index.html').resolve()}")
+
+
+def visuals_of(columns: Sequence) -> dict[str, Tensor]:
+    """Images and unions of masks by name, [B, 1 or 3, H, W] in [-1, 1]."""
+    visuals = {f"{column.role}_img": column.scene.image for column in columns}
+    return visuals | {
+        f"{column.role}_seg": column.scene.union() * 2 - 1
+        for column in columns
+        if column.scene.masks.shape[1]
+    }
 
 
 def masks_of(scene: "Scene", sample: int) -> dict[int, np.ndarray]:

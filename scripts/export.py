@@ -32,7 +32,7 @@ from data.scene import Scene
 from models import create_model
 from models.building import fit_to_weights
 from models.networks.generators import erase_absent
-from models.pasting import Pasting, grown, pasting_of
+from models.pasting import LEFT_OUT, Pasting, grown, pasting_of
 from options.base_options import run_folder
 from options.test_options import TestOptions, add_weights_argument
 from training.checkpoint import Checkpoints
@@ -177,7 +177,7 @@ class FillingGenerator(PastingGenerator):
     def forward(
         self, image: Tensor, masks: Tensor, present: Tensor, others: Tensor
     ) -> tuple[Tensor, Tensor]:
-        return self.translated(Scene(image, masks, present, left_out=others))
+        return self.translated(Scene(image, masks, present, extras={LEFT_OUT: others}))
 
 
 def example(

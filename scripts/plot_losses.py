@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from loggers.records import FILE, continuous, panels, read_records, smoothed
+from models import curves_of_run
 from util.command_line import OneLineParser
 from util.errors import UserError, command
 
@@ -61,14 +62,15 @@ def named(folders: list[Path]) -> dict[str, Path]:
     return found
 
 
-Curves = dict[str, dict[str, tuple[list[int], list[float | None]]]]
+Drawn = dict[str, dict[str, tuple[list[int], list[float | None]]]]
 
 
-def curves_of(folder: Path) -> Curves:
+def curves_of(folder: Path) -> Drawn:
     """Pictures and values of every curve, by panel and name. Raises UserError without any."""
-    curves: Curves = {}
+    curves: Drawn = {}
+    declared = curves_of_run(folder)
     for record in continuous(read_records(folder / FILE)):
-        for title, values in panels(record).items():
+        for title, values in panels(record, declared).items():
             for name, value in values.items():
                 x, y = curves.setdefault(title, {}).setdefault(name, ([], []))
                 x.append(record["total"])
@@ -78,7 +80,7 @@ def curves_of(folder: Path) -> Curves:
     return curves
 
 
-def chosen(curves: Curves, words: list[str]) -> Curves:
+def chosen(curves: Drawn, words: list[str]) -> Drawn:
     """The panels that have one of the words in their titles."""
     found = {t: own for t, own in curves.items() if any(w.lower() in t.lower() for w in words)}
     if not found:
@@ -86,7 +88,7 @@ def chosen(curves: Curves, words: list[str]) -> Curves:
     return found
 
 
-def draw(runs: dict[str, Curves], smooth: float, logarithmic: bool):
+def draw(runs: dict[str, Drawn], smooth: float, logarithmic: bool):
     """A figure with a panel for each title that any run has."""
     try:
         from matplotlib.figure import Figure

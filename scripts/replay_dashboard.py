@@ -28,6 +28,7 @@ from loggers.run_card import RunCard
 from loggers.training_page import DATA, looks_of
 from loggers.visdom_board import PICTURES, VisdomBoard
 from loggers.worker import MissingError, reason
+from models import curves_of_run
 from options.logger_options import server_problems
 from util.command_line import OneLineParser
 from util.errors import UserError, command
@@ -132,7 +133,8 @@ def card_of(folder: Path, records: list[dict]) -> RunCard:
     later = [r["total"] - r["iters"] for r in records if r["epoch"] == 2]
     pictures = later[0] if later else max(firsts, default=0)
     name = folder.resolve().name
-    return RunCard(name, folder, pictures, epochs, options, f"replayed from {folder / FILE}")
+    told = f"replayed from {folder / FILE}"
+    return RunCard(name, folder, pictures, epochs, options, curves_of_run(folder), told)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from models import create_model
 from models.base_model import BaseModel
-from training.replay import first_not_finite, moment_of
+from training.replay import first_not_finite, update_of
 from training.state_file import first_line, read_state
 from util.command_line import OneLineParser, aligned
 from util.device import choose_device, parse_gpu_ids
@@ -28,7 +28,7 @@ from util.errors import UserError, command
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     dump = read_state(args.dump)
-    if not {"parts", "kind"} <= dump.keys():
+    if not {"method", "structure"} <= dump.keys():
         raise UserError(f"{args.dump} is no dump of an update: name a checkpoints/NAME/broken_N.pt")
     try:
         opt = Namespace(**dump["options"])
@@ -36,16 +36,15 @@ def main(argv: list[str] | None = None) -> None:
         device = choose_device(opt.gpu_ids)
         model = create_model(opt, device)
         model.load_state_dict(dump["model"])
-        moment = moment_of(dump, device)
+        update = update_of(dump, device)
         where = dump["where"]
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise UserError(
             f"{args.dump} is no dump of an update of this version ({first_line(error)})"
         ) from None
     print(f"{where}, on {device}")
-    torch.set_rng_state(moment.random)
     with first_not_finite(model.networks) as layers:
-        losses = model.repeat(moment)
+        losses = model.repeat(update)
     print(aligned([["loss", "then", "now"], *rows(losses, dump["losses"])]))
     for name, count in broken_gradients(model).items():
         print(f"gradient of {name}: {count}")

@@ -244,10 +244,9 @@ class Checkpoints:
                     f"{path} holds a network {name} that --model {model.opt.model} does not have"
                 )
             if difference := model.architecture_difference(name, state):
+                flags = ", ".join(f"--{name}" for name in model.architecture_options)
                 raise UserError(
-                    f"{path} is of another architecture: {difference}; type the --netG, "
-                    "--netD, --ngf, --ndf, --n_blocks, --n_layers_D, --norm, --dropout, "
-                    "--double_params or --no_spectral_norm it has"
+                    f"{path} is of another architecture: {difference}; type those it has of {flags}"
                 )
 
     def weights_path(self, label: str, name: str) -> Path:

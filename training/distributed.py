@@ -9,14 +9,14 @@ import multiprocessing
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from util.errors import UserError, exit_status, last_words
 
@@ -126,6 +126,41 @@ def sum_over_processes(values: Tensor) -> Tensor:
         values = values.clone()
         distributed.all_reduce(values)
     return values
+
+
+def average_gradients(networks: Sequence[nn.Module]) -> None:
+    """Give every process the mean of all processes' gradients, and process 0's buffers.
+
+    All processes train the same networks in an update, though some may have no sample for it. One
+    exchange of all gradients together is all there is. Buffers, such as the vectors of spectral
+    norms, are made from equal weights, but may differ in their last bits between kinds of devices.
+    """
+    weights = [weight for network in networks for weight in network.parameters()]
+    buffers = [buffer for network in networks for buffer in network.buffers()]
+    for some in by_kind([weight.grad for weight in weights if weight.grad is not None]):
+        flat = torch.cat([tensor.flatten() for tensor in some]) / world_size()
+        distributed.all_reduce(flat)
+        spread(flat, some)
+    for some in by_kind(buffers):
+        flat = torch.cat([tensor.flatten() for tensor in some])
+        distributed.broadcast(flat, 0)
+        spread(flat, some)
+
+
+def by_kind(tensors: Iterable[Tensor]) -> Iterable[list[Tensor]]:
+    """Tensors of one type each, in an order that is the same in every process."""
+    kinds: dict[torch.dtype, list[Tensor]] = {}
+    for tensor in tensors:
+        kinds.setdefault(tensor.dtype, []).append(tensor)
+    return kinds.values()
+
+
+def spread(flat: Tensor, tensors: Sequence[Tensor]) -> None:
+    """Copy one long vector into tensors, one after the other."""
+    pieces = flat.split([tensor.numel() for tensor in tensors])
+    with torch.no_grad():
+        for tensor, piece in zip(tensors, pieces, strict=True):
+            tensor.copy_(piece.view_as(tensor))
 
 
 class Agreement:

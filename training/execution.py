@@ -1,18 +1,35 @@
 """How networks are run: in which precision and layout, compiled, on several GPUs or machines."""
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch.utils._pytree import tree_map_only
 from tqdm import tqdm
 
 from models.networks.precision import HALF
-from training.distributed import world_size
 
+FULL = ("fp32", "tf32")  # precisions that need no autocast
 COMPILED_SHAPES = 256  # of both generators' batches; further ones run without being compiled
+
+
+def as_it_runs(
+    network: nn.Module, opt, device: torch.device, translates: bool, training: bool
+) -> nn.Module:
+    """How to call a network: on the device, as the options of a run say.
+
+    One that runs in full precision and as it is needs nothing around it.
+    """
+    layout = torch.channels_last if opt.channels_last else torch.contiguous_format
+    network.to(device=device, memory_format=layout)
+    called = network
+    if opt.precision not in FULL or opt.channels_last or (opt.compile and translates):
+        called = Execution(network, opt.precision, layout)
+        if opt.compile and translates:
+            called.compile_network(training)
+    return nn.DataParallel(called, opt.gpu_ids) if len(opt.gpu_ids) > 1 else called
 
 
 class Execution(nn.Module):
@@ -40,30 +57,28 @@ class Execution(nn.Module):
         self.compiled = torch.compile(self.network.forward, dynamic=False)
         self.compiled_for_training = training
 
-    def forward(
-        self, image: Tensor, masks: Tensor, present: Tensor, *more
-    ) -> Tensor | tuple[Tensor, ...]:
-        image = image.contiguous(memory_format=self.layout)
-        inputs = [image, masks.contiguous(), present.contiguous(), *more]
+    def forward(self, picture: Tensor, *inputs, **named) -> Any:
+        """The network's output for a picture and any other inputs."""
+        picture = picture.contiguous(memory_format=self.layout)
+        inputs, named = tree_map_only(Tensor, Tensor.contiguous, (inputs, named))
         if self.half is None:
-            return self.run(inputs)
-        with torch.autocast(image.device.type, dtype=self.half):
-            result = self.run(inputs)
-        if isinstance(result, Tensor):
-            return result.to(image.dtype)
-        return tuple(tensor.to(image.dtype) for tensor in result)
+            return self.run(picture, *inputs, **named)
+        with torch.autocast(picture.device.type, dtype=self.half):
+            result = self.run(picture, *inputs, **named)
+        return tree_map_only(Tensor, partial(as_before, dtype=picture.dtype), result)
 
-    def run(self, inputs: list) -> Tensor | tuple[Tensor, ...]:
+    def run(self, *inputs, **named) -> Any:
         looking = self.compiled_for_training and not torch.is_grad_enabled()
         if self.compiled is None or looking:
-            return self.network(*inputs)
+            return self.network(*inputs, **named)
         try:
-            return self.compiled(*(alike(tensor) for tensor in inputs))
+            inputs, named = tree_map_only(Tensor, alike, (inputs, named))
+            return self.compiled(*inputs, **named)
         except torch._dynamo.exc.TorchDynamoException as error:
             why = " ".join(str(error).split("\n")[:2])
             tell_once(f"note: --compile does not work here, going on without it ({why})")
             self.compiled = None
-            return self.network(*inputs)
+            return self.network(*inputs, **named)
 
 
 def alike(tensor: Tensor) -> Tensor:
@@ -73,34 +88,11 @@ def alike(tensor: Tensor) -> Tensor:
     return tensor.detach().requires_grad_()
 
 
+def as_before(result: Tensor, dtype: torch.dtype) -> Tensor:
+    """What autocast made half as wide, as wide as the picture that came in."""
+    return result.to(dtype) if result.is_floating_point() else result
+
+
 @cache
 def tell_once(text: str) -> None:
     tqdm.write(text)
-
-
-class TotalLoss(nn.Module):
-    """The sum of several losses, as a function of the networks that it trains."""
-
-    def __init__(self, networks: Mapping[str, nn.Module]):
-        super().__init__()
-        self.networks = nn.ModuleDict(networks)
-
-    def forward(self, terms: Mapping[str, Tensor]) -> Tensor:
-        return sum(terms.values())
-
-
-def across_processes(total: TotalLoss) -> nn.Module:
-    """The loss whose backward pass leaves the mean gradient of all processes in every one.
-
-    DistributedDataParallel sees all networks of a loss as one module: so gradients are sent in one
-    order, whatever the graph of a process. It also keeps the vectors of spectral norms those of
-    process 0.
-    """
-    if world_size() == 1 or next(total.parameters()).is_meta:
-        return total
-    return DistributedDataParallel(total)
-
-
-def keeping_gradients(total: nn.Module) -> AbstractContextManager:
-    """A block whose backward passes are not exchanged: their gradients go with the next one's."""
-    return total.no_sync() if isinstance(total, DistributedDataParallel) else nullcontext()

@@ -3,32 +3,34 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from data.scene import Scene
-from models.sequential import Part
-
 
 @dataclass
-class Moment:
-    """What an update depends on besides the networks, when it is about to be made.
+class Update:
+    """What an update depends on besides the networks and optimisers, when it is about to be made.
 
     kind    the optimiser's name
-    index   the number of the group of instances
-    parts   the batch
-    scenes  of each part, keyed by domain: the canvases that generators start from, or the
-            translations that discriminators judge
-    pools   a look at the pools of past fakes, where they are needed
+    method  the name of the model's method that gives the losses
+    inputs  its arguments: nested tensors, scenes and plain values
+    names   the pictures of the batch
+    size    how many of each domain it has
+    divisor what sums over samples are divided by
+    pools   by name, the items and the random state of the pools of past fakes
+    random  state of torch's generator on the CPU
     """
 
     kind: str
-    index: int
-    parts: Sequence[Part]
-    scenes: Sequence[Mapping[str, Scene]]
-    pools: Mapping[str, tuple[list, Tensor]] = field(default_factory=dict)
+    method: str
+    inputs: Sequence[Any]
+    names: Sequence[str]
+    size: int
+    divisor: float
+    pools: Mapping[str, tuple[list, Tensor]]
     random: Tensor = field(default_factory=torch.get_rng_state)
     losses: Mapping[str, Tensor] = field(default_factory=dict)
     broken: Tensor | None = None
@@ -39,19 +41,17 @@ class Moment:
 
     def describe(self) -> str:
         """What is not finite, and of which pictures, in words."""
-        scenes = [scene for part in self.parts for scene in part.scenes.values()]
-        names = [name for scene in scenes for name in scene.names]
         what = f"loss {', '.join(bad)}" if (bad := self.bad_losses()) else "a gradient"
-        return f"{what} is not finite in the update of {self.kind} by {', '.join(names)}"
+        return f"{what} is not finite in the update of {self.kind} by {', '.join(self.names)}"
 
 
 class Guard:
-    """Looks at every update, on the device, so that no step waits for it.
+    """Checks every update on the device, so that no step waits for the answer.
 
     On a GPU the answer is `late`: it is read one step later. Once an update is found to be broken
     it is not made, nor is any other until `clear`: the weights stay what they were at that moment,
-    however late one asks. With a scaler of fp16, whose overflows are everyday and skipped by
-    itself, only losses count, and it leaves out that update alone.
+    however late one asks. With a scaler of fp16, which skips updates that overflow by itself, only
+    losses count, and only that update is left out.
     """
 
     def __init__(self, device: torch.device):
@@ -64,26 +64,21 @@ class Guard:
         self.flag = torch.zeros((), dtype=torch.float32, device=self.device)
         self.told = torch.zeros((), dtype=torch.float32, pin_memory=self.device.type == "cuda")
         self.copied: torch.cuda.Event | None = None
-        self.steps: list[list[Moment]] = [[], []]  # the moments of the step before, and of this
+        self.steps: list[list[Update]] = [[], []]  # the updates of the step before, and of this
 
     def check(
-        self,
-        moment: Moment | None,
-        losses: Mapping[str, Tensor],
-        optimizer: Optimizer,
-        scaled: bool,
+        self, update: Update, losses: Mapping[str, Tensor], optimizer: Optimizer, scaled: bool
     ) -> None:
         """After the backward pass: have the optimiser leave out this update if it is broken."""
-        values = [torch.stack([loss.detach().float() for loss in losses.values()]).sum()]
+        values = [torch.stack([loss.float() for loss in losses.values()]).sum()]
         if not scaled:
-            values.append(norm_of(weights_of(optimizer)))
+            values.append(sum_of_norms(optimizer))
         broken = ~torch.isfinite(torch.stack([x.to(self.device) for x in values]).sum())
         self.flag = torch.maximum(self.flag, broken.float())
         if not scaled:
             optimizer.found_inf = self.flag  # which fused Adam reads on the device
-        if moment is not None:
-            moment.losses, moment.broken = dict(losses), self.flag
-            self.steps[-1].append(moment)
+        update.losses, update.broken = dict(losses), self.flag
+        self.steps[-1].append(update)
 
     def begin_step(self, number: int) -> None:
         self.numbers = [self.numbers[-1], number]
@@ -106,17 +101,16 @@ class Guard:
         """The same, up to the step just taken; waits for the device."""
         return self.numbers[-1] if self.flag else None
 
-    def broken(self) -> list[Moment]:
+    def broken(self) -> list[Update]:
         """The updates that were not made since the last `clear`; waits for the device."""
-        moments = [moment for step in self.steps for moment in step]
-        return [moment for moment in moments if bool(moment.broken)]
+        return [update for step in self.steps for update in step if bool(update.broken)]
 
 
 def weights_of(optimizer: Optimizer) -> Iterable[nn.Parameter]:
     return (weight for group in optimizer.param_groups for weight in group["params"])
 
 
-def norm_of(weights: Iterable[nn.Parameter]) -> Tensor:
-    """The sum of the gradients' norms: finite if every gradient is."""
-    gradients = [weight.grad for weight in weights if weight.grad is not None]
+def sum_of_norms(optimizer: Optimizer) -> Tensor:
+    """The sum of the norms of all gradients: finite if every gradient is."""
+    gradients = [weight.grad for weight in weights_of(optimizer) if weight.grad is not None]
     return torch.stack(torch._foreach_norm(gradients)).sum() if gradients else torch.zeros(())

@@ -1,16 +1,12 @@
 """What becomes of a run when a loss or gradient is not finite: `--on_nan`."""
 
-from typing import TYPE_CHECKING
-
 from tqdm import tqdm
 
 from training.checkpoint import Checkpoints
 from training.distributed import from_main, is_main, rank, share, world_size
+from training.guard import Update
 from training.progress import Progress
 from util.errors import UserError
-
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
-    from training.guard import Moment
 
 MOST = 20  # broken steps among twice as many end a run, whatever the options say
 IN_A_ROW = 5  # and so do these
@@ -75,7 +71,7 @@ class Recovery:
         tqdm.write(f"warning: {told}; back to {place(self.progress)}, to go on without that batch")
         raise RolledBack
 
-    def tell(self, moment: "Moment | None", step: int) -> str:
+    def tell(self, update: Update | None, step: int) -> str:
         """Have the update written for `scripts/replay_step.py`; what happened, in words.
 
         Gradients are exchanged, so that what breaks in one process breaks in all: those write it
@@ -83,20 +79,20 @@ class Recovery:
         """
         where = f"epoch {self.progress.epoch}, step after picture {step}"
         own = f"process {rank()}: " if world_size() > 1 else ""
-        at_fault = share(bool(moment and moment.bad_losses()))
+        at_fault = share(bool(update and update.bad_losses()))
         told = ""
-        if moment and (at_fault[rank()] or not any(at_fault)):
-            told = f"{own}{moment.describe()}; {self.write_down(moment, step, where)}"
+        if update and (at_fault[rank()] or not any(at_fault)):
+            told = f"{own}{update.describe()}; {self.write_down(update, step, where)}"
         told = "; ".join(words for words in share(told) if words)
         return f"{where}: that update was not made, {told}"
 
-    def write_down(self, moment: "Moment", step: int, where: str) -> str:
+    def write_down(self, update: Update, step: int, where: str) -> str:
         """Returns how to make the update again, or why it could not be written."""
         if len(self.broken) >= DUMPS:
             return f"like the {DUMPS} that were written down"
         path = self.checkpoints.own_path(f"broken_{step}")
         try:
-            self.model.write_moment(path, moment, f"{where}: {moment.describe()}")
+            self.model.write_update(path, update, f"{where}: {update.describe()}")
         except OSError as error:
             return f"it could not be written down ({error})"
         return f"`python scripts/replay_step.py {path}` makes it again"

@@ -2,79 +2,50 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import (
+    tree_flatten,
+    tree_map_only,
+    tree_unflatten,
+    treespec_dumps,
+    treespec_loads,
+)
 
-from data.scene import Scene
-from models.sequential import Group, Part
-from training.guard import Moment
+from training.guard import Update
 from training.state_file import write_state
 
+PLAIN = ("kind", "method", "names", "size", "divisor", "pools", "random")  # of an update
 
-def write_dump(path: Path, state: Mapping, moment: Moment, options: Mapping, where: str) -> None:
-    """Write an update with all it is made of. Raises OSError."""
+
+def write_dump(path: Path, state: Mapping, update: Update, options: Mapping, where: str) -> None:
+    """Write an update with all it is made of, as tensors and plain values. Raises OSError."""
+    leaves, structure = tree_flatten(tuple(update.inputs))
     dump = {
         "where": where,
         "options": dict(options),
         "model": state,
-        "kind": moment.kind,
-        "index": moment.index,
-        "parts": [plain_part(part) for part in moment.parts],
-        "scenes": [plain_scenes(scenes) for scenes in moment.scenes],
-        "pools": {name: list(look) for name, look in moment.pools.items()},
-        "random": moment.random,
-        "losses": {name: float(value) for name, value in moment.losses.items()},
+        **{name: getattr(update, name) for name in PLAIN},
+        "inputs": leaves,
+        "structure": treespec_dumps(structure),
+        "losses": {name: float(value) for name, value in update.losses.items()},
     }
+    dump["pools"] = {name: list(look) for name, look in update.pools.items()}
     write_state(path, tree_map_only(Tensor, lambda tensor: tensor.detach().cpu(), dump))
 
 
-def moment_of(dump: Mapping, device: torch.device) -> Moment:
+def update_of(dump: Mapping, device: torch.device) -> Update:
     """The update that a dump holds, on the device."""
-    dump = tree_map_only(Tensor, lambda tensor: tensor.to(device), dict(dump))
-    return Moment(
-        dump["kind"],
-        dump["index"],
-        [part_of(part) for part in dump["parts"]],
-        [scenes_of(scenes) for scenes in dump["scenes"]],
-        {name: (items, state.cpu()) for name, (items, state) in dump["pools"].items()},
-        dump["random"].cpu(),
-    )
 
+    def moved(tree):
+        return tree_map_only(Tensor, lambda tensor: tensor.to(device), tree)
 
-def plain_scenes(scenes: Mapping[str, Scene]) -> dict[str, dict]:
-    return {
-        domain: {field.name: getattr(scene, field.name) for field in fields(scene)}
-        for domain, scene in scenes.items()
-    }
-
-
-def scenes_of(plain: Mapping[str, Mapping]) -> dict[str, Scene]:
-    return {domain: Scene(**scene) for domain, scene in plain.items()}
-
-
-def plain_part(part: Part) -> dict:
-    return {
-        "scenes": plain_scenes(part.scenes),
-        "groups": [
-            {"start": g.start, "stop": g.stop, "active": {d: list(s) for d, s in g.active.items()}}
-            for g in part.groups
-        ],
-        "taking_part": {domain: sorted(samples) for domain, samples in part.taking_part.items()},
-        "divisor": part.divisor,
-    }
-
-
-def part_of(plain: Mapping) -> Part:
-    return Part(
-        scenes_of(plain["scenes"]),
-        [Group(**group) for group in plain["groups"]],
-        {domain: set(samples) for domain, samples in plain["taking_part"].items()},
-        plain["divisor"],
-    )
+    plain = {name: dump[name] for name in PLAIN}
+    plain["pools"] = {name: (moved(items), state) for name, (items, state) in dump["pools"].items()}
+    inputs = tree_unflatten(moved(dump["inputs"]), treespec_loads(dump["structure"]))
+    return Update(**plain, inputs=inputs)
 
 
 @contextmanager

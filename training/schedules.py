@@ -51,3 +51,7 @@ def follow_options(schedule, rate: float) -> None:
 def linear_decay(epoch: int, niter: int, niter_decay: int) -> float:
     """Factor on the learning rate in an epoch, counted from 1 (paper, App. B)."""
     return max(0.0, 1.0 - max(0, epoch - niter) / (niter_decay + 1))
+
+
+class PerUpdate(LambdaLR):
+    """A factor on the learning rate by the number of updates made, for schedules of a model."""

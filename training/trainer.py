@@ -152,7 +152,7 @@ class Trainer:
         finished, last = self.progress.epoch, self.progress.epoch == self.epochs
         if self.validation.due(finished):
             self.validate(finished)
-        alarmed = self.model.needs_masks and self.loader.watch.end_epoch()
+        alarmed = "masks" in self.model.needs and self.loader.watch.end_epoch()
         if self.model.losses and (alarmed or self.reports_at_end()):
             self.report()
         if last:
