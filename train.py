@@ -78,8 +78,9 @@ def main(argv: list[str] | None = None) -> None:
             options.save(opt)
             note_start(run_folder(opt), device, progress.total)
         showcase = Showcase(opt, dataset, model)
-        told = (options.changed(opt), Curves.of(model))
-        card = RunCard(opt.name, run_folder(opt), len(loader), epochs, *told)
+        length = (len(loader), epochs)
+        told = {"changed": options.changed(opt), "curves": Curves.of(model)}
+        card = RunCard(opt.name, run_folder(opt), *length, **told)
         with (
             interruption,
             create_loggers(opt, card, progress, showcase.look) as loggers,

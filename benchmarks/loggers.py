@@ -136,7 +136,7 @@ def measure(
         folder.mkdir(parents=True)
         card = RunCard(case, folder, 10**6, 1)
         with contextlib.redirect_stdout(sys.stderr):
-            own = create_loggers(opt[case], card, progress[case], showcase.scenes)
+            own = create_loggers(opt[case], card, progress[case], showcase.look)
         loggers[case] = stack.enter_context(own)
     times: dict[str, list[float]] = {case: [] for case in CASES}
     made = dict.fromkeys(CASES, 0)
@@ -160,8 +160,7 @@ def step(model, batch, progress: Progress, loggers: Loggers, args) -> tuple[floa
     timer = StepTimer()
     start = time.perf_counter()
     timer.data_ready()
-    model.set_input(batch)
-    model.optimize_parameters()
+    model.step(batch)
     progress.advance(args.batch_size)
     timer.step_done(progress.step)
     with contextlib.redirect_stdout(io.StringIO()):

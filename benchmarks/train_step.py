@@ -131,8 +131,7 @@ def measure(args: argparse.Namespace, batch: int, precision: str) -> dict:
     scenes = {domain: random_scenes(batch, args, seed) for seed, domain in enumerate("AB")}
 
     def step() -> None:
-        model.set_input(scenes)
-        model.optimize_parameters()
+        model.step(scenes)
 
     before = memory(device)
     step()  # to warm up
@@ -160,7 +159,8 @@ def speed(
     for wrapped in model.executions.values():
         execution = getattr(wrapped, "module", wrapped)  # inside DataParallel
         execution.compiled = None  # hooks see the layers of networks that are not compiled
-        execution.network.recompute = False  # what is computed twice is not twice in the floor
+    for network in model.networks.values():
+        network.recompute = False  # what is computed twice is not twice in the floor
     with recorded_convolutions(model.networks.values()) as calls:
         step()
     floor = sum(n * floor_seconds(call, DTYPES[precision], device) for call, n in calls.items())

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.direction import words_of
 from training.progress import Progress
 from util.files import write_text
 
@@ -135,7 +136,7 @@ def panels(record: Record, curves: Curves) -> Panels:
         found[title] = {label: number(record, path) for label, path in there.items()}
     for way, scores in record.get("scores", {}).items():
         for name, value in scores.items():
-            found.setdefault(f"validation: {name}", {})[way.replace("to", " to ")] = value
+            found.setdefault(f"validation: {name}", {})[words_of(way)] = value
     found["learning rate"] = dict(record.get("lr", {}))
     found["pictures per second"] = {"pictures / s": record.get("images_per_s")}
     busy = record.get("time", 0) + record.get("data", 0)

@@ -20,8 +20,8 @@ class RunCard:
     epoch_images: int
     epochs: int
     changed: Mapping[str, object] = field(default_factory=dict)
-    curves: Curves = field(default_factory=Curves)
     command: str = field(default_factory=typed_command)
+    curves: Curves = field(default_factory=Curves)
 
     def position(self, records: Sequence[Record]) -> dict[str, str]:
         """Epoch, pictures and the time that is left at the speed of the last record."""

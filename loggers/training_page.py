@@ -57,7 +57,7 @@ class TrainingPage(Board):
         some = thinned(records)
         self.points = len(some)
         self.last = some[-1]["total"] if some else 0
-        lines = [*self.earlier_looks(), *map(point_line, some), self.notes_line(records)]
+        lines = [*self.earlier_looks(), *map(self.point_line, some), self.notes_line(records)]
         write_text(self.data, "".join(lines))
 
     def earlier_looks(self) -> list[str]:
@@ -71,7 +71,12 @@ class TrainingPage(Board):
         if self.points > 2 * POINTS:
             self.write_data(records)
         else:
-            self.append(point_line(records[-1]) + self.notes_line(records))
+            self.append(self.point_line(records[-1]) + self.notes_line(records))
+
+    def point_line(self, record: Record) -> str:
+        shown = panels(record, self.card.curves)
+        place = {"epoch": record["epoch"], "total": record["total"]}
+        return line_of("point", place | {"panels": shown})
 
     def notes_line(self, records: Sequence[Record]) -> str:
         position = self.card.position(records) | {"last report": now()}
@@ -134,12 +139,6 @@ def looks_of(data: Path) -> list[dict]:
 def line_of(kind: str, value) -> str:
     """A call that the page's script understands."""
     return f"show({in_script({kind: value})});\n"
-
-
-def point_line(record: Record) -> str:
-    return line_of(
-        "point", {"epoch": record["epoch"], "total": record["total"], "panels": panels(record)}
-    )
 
 
 def page_of(card: RunCard) -> str:

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from data.direction import Direction, directions_of
 from data.masks import read_mask
 from data.pictures import read_image, read_raw
 from pages.results import LISTING
 from util.errors import UserError
 
-DIRECTIONS = {"A": "AtoB", "B": "BtoA"}  # by the source's domain
 VISUAL = re.compile(
     r"(?P<stem>.+)_(?P<role>real|fake|rec)_(?P<domain>[AB])_(?P<kind>img|seg|mask_\d+)"
 )
@@ -88,7 +88,7 @@ class PairFiles:
     """
 
     name: str
-    source: str
+    way: Direction
     folder: Path
     files: Mapping[str, str]
     told_apart: bool
@@ -96,8 +96,7 @@ class PairFiles:
     ours: bool = False
 
     def load(self) -> Pair:
-        target = "B" if self.source == "A" else "A"
-        real, fake = f"real_{self.source}", f"fake_{target}"
+        real, fake = f"real_{self.way.source}", f"fake_{self.way.target}"
         image, translated = self.picture(f"{real}_img"), self.picture(f"{fake}_img")
         if image.shape != translated.shape:
             raise UserError(
@@ -112,7 +111,7 @@ class PairFiles:
         paired = there and self.told_apart and pairs_up(masks, new) and (new or not own.any())
         return Pair(
             self.name,
-            self.source,
+            self.way.source,
             image,
             translated,
             np.stack(there) if there else np.zeros((0, *size), bool),
@@ -206,8 +205,9 @@ class PairFolder:
                 "images/STEM_fake_B_img.png and the like, as test.py writes them"
             )
         self.listing = read_listing(folder / LISTING)
+        self.ways = directions_of(self.listing)
         found = self.listed() if self.listing else self.scanned()
-        self.pairs = {source: self.pairs_of(source, found) for source in "AB"}
+        self.pairs = {source: self.pairs_of(source, found) for source in self.ways}
         self.pairs = {source: pairs for source, pairs in self.pairs.items() if pairs}
         if not self.pairs:
             raise UserError(f"{folder / 'images'}: no STEM_fake_B_img.png or STEM_fake_A_img.png")
@@ -216,11 +216,11 @@ class PairFolder:
         """The translations of one direction, in the order of their names."""
         own = {stem: files for (of, stem), files in sorted(found.items()) if of == source}
         keys = {key for files in own.values() for key in files}
-        fake = f"fake_{swapped(source)}"
+        fake = f"fake_{self.ways[source].target}"
         told = any(key.startswith(f"{fake}_mask_") for key in keys)
         masks, ours = told or f"{fake}_seg" in keys, self.listing is not None
         return [
-            PairFiles(stem, source, self.folder, files, told, masks, ours)
+            PairFiles(stem, self.ways[source], self.folder, files, told, masks, ours)
             for stem, files in own.items()
         ]
 
@@ -238,17 +238,20 @@ class PairFolder:
     def scanned(self) -> dict[tuple[str, str], dict[str, str]]:
         """The same by the files' names: all sources of the directions that have a translation."""
         found: dict[tuple[str, str], dict[str, str]] = {}
+        sources = {way.target: way.source for way in self.ways.values()}
         for path in sorted((self.folder / "images").glob("*.png")):
             if match := VISUAL.fullmatch(path.stem):
-                source = match["domain"] if match["role"] != "fake" else swapped(match["domain"])
+                domain = match["domain"]
+                source = sources[domain] if match["role"] == "fake" else domain
                 key = f"{match['role']}_{match['domain']}_{match['kind']}"
                 found.setdefault((source, match["stem"]), {})[key] = path.name
-        translated = {s for (s, _), files in found.items() if f"fake_{swapped(s)}_img" in files}
+        fakes = {way.source: f"fake_{way.target}_img" for way in self.ways.values()}
+        translated = {s for (s, _), files in found.items() if fakes[s] in files}
         if alone := [key for key in found if key[0] not in translated]:
             source, stem = alone[0]
             print(
                 f"note: {self.folder}: {len(alone)} pictures of {source} have no translation at "
-                f"all, {stem} first, so nothing is scored from {source} to {swapped(source)}"
+                f"all, {stem} first, so nothing is scored from {self.ways[source].words}"
             )
         return {key: files for key, files in found.items() if key[0] in translated}
 
@@ -280,7 +283,3 @@ def read_listing(path: Path) -> dict | None:
         return listing
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{path} is no list of results: delete it, or translate anew") from None
-
-
-def swapped(domain: str) -> str:
-    return "A" if domain == "B" else "B"

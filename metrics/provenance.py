@@ -66,7 +66,7 @@ def same_picture(
     pair: PairFiles, preparation: Preparation, path: Path, ratio: float | None
 ) -> bool:
     """Whether a translation was made of this file; ratio is --aspect_ratio, None if not known."""
-    own = pair.picture(f"real_{pair.source}_img")
+    own = pair.picture(f"real_{pair.way.source}_img")
     try:
         pixels = preparation.image(path)
     except UnreadableError:

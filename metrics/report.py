@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+from data.direction import words_of
 from metrics.base import LESS, SetScore, Value
-from metrics.pairs import DIRECTIONS, PairFiles, PairFolder
+from metrics.pairs import PairFiles, PairFolder
 from metrics.reals import FEW
 from metrics.statistics import bootstrap_interval, mean, over_runs, values_of
 from metrics.yardsticks import Yardsticks
@@ -13,7 +14,6 @@ from util.files import write_json
 
 OF_ALL = ("classification", "fid", "kid")  # metrics of pictures that were not translated as well
 BY_UNION = ("background", "lpips", "masked_classification")  # metrics that look where masks are
-TITLES = {"AtoB": "A to B", "BtoA": "B to A"}
 
 
 class DirectionScores:
@@ -60,7 +60,7 @@ def score_folder(folder: PairFolder, yardsticks: Yardsticks, batch: int) -> dict
     """Measure all results of a folder: a DirectionScores for each direction there is."""
     yardsticks.notes = []
     return {
-        DIRECTIONS[source]: score_direction(folder, source, yardsticks, batch)
+        folder.ways[source].name: score_direction(folder, source, yardsticks, batch)
         for source in folder.pairs
     }
 
@@ -80,7 +80,7 @@ def score_direction(
         for metric in metrics:
             for pair, values in zip(pairs, metric.pictures(pairs), strict=True):
                 pictures[pair.name].update(values)
-    where, names = f"{folder.folder}, {TITLES[DIRECTIONS[source]]}", yardsticks.names(subject)
+    where, names = f"{folder.folder}, {folder.ways[source].words}", yardsticks.names(subject)
     if len(pictures) < FEW:
         yardsticks.note(f"warning: only {len(pictures)} translations in {where}")
     for note in (
@@ -124,7 +124,7 @@ def left_out(
 def table_of(scores: dict[str, DirectionScores]) -> list[list[str]]:
     """A header, and a row for each score that any direction has."""
     names = list(dict.fromkeys(name for one in scores.values() for name in one.values))
-    header = ["mean (95 % interval)", *(TITLES[direction] for direction in scores)]
+    header = ["mean (95 % interval)", *(words_of(direction) for direction in scores)]
     return [header, *([spoken(name), *(s.cell(name) for s in scores.values())] for name in names)]
 
 
@@ -151,7 +151,8 @@ def write_scores(folder: PairFolder, scores: dict[str, DirectionScores], about: 
     }
     write_json(folder.folder / "metrics_detail.json", {"about": about} | detail)
     if folder.listing:
-        values = {direction[0]: own.pictures for direction, own in scores.items()}
+        sources = {way.name: way.source for way in folder.ways.values()}
+        values = {sources[direction]: own.pictures for direction, own in scores.items()}
         write_page(folder.folder, folder.listing, table_of(scores), about["notes"], values, LESS)
 
 
@@ -163,8 +164,7 @@ def runs_table(runs: Sequence[dict[str, DirectionScores]]) -> list[list[str]]:
     """Mean and standard deviation over several folders, a row for each score."""
     found = {
         direction: over_runs([run[direction].values for run in runs if direction in run])
-        for direction in DIRECTIONS.values()
-        if any(direction in run for run in runs)
+        for direction in dict.fromkeys(name for run in runs for name in run)
     }
     names = list(dict.fromkeys(name for scores in found.values() for name in scores))
     rows = [
@@ -174,7 +174,7 @@ def runs_table(runs: Sequence[dict[str, DirectionScores]]) -> list[list[str]]:
         ]
         for name in names
     ]
-    return [["mean ± sd over folders", *(TITLES[direction] for direction in found)], *rows]
+    return [["mean ± sd over folders", *(words_of(direction) for direction in found)], *rows]
 
 
 def spread_cell(value: float, deviation: float | None, count: int) -> str:

@@ -1,6 +1,6 @@
 """Metrics by name, each made for a direction of a folder; what they share is made once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from metrics.features import (
     inception_file,
 )
 from metrics.masks import Masks
-from metrics.pairs import PairFolder, swapped
+from metrics.pairs import PairFolder
 from metrics.perceptual import Perceptual, load_lpips
 from metrics.provenance import check_sources, untranslated
 from metrics.reals import Preparation, RealPictures
@@ -34,6 +34,7 @@ METRICS = (
     *("shapes", "background", "lpips", "mask", "classification", "masked_classification"),
     *("fid", "kid", "detection"),
 )
+USUAL = ("shapes", "background", "mask")  # of --metrics auto
 OF_MASKS = ("shapes", "background", "lpips", "mask", "masked_classification", "detection")
 
 
@@ -43,14 +44,12 @@ class Subject:
 
     folder: Path
     source: str
+    target: str
     root: Path
     phase: str
     preparation: Preparation
     annotated: bool
-
-    @property
-    def target(self) -> str:
-        return swapped(self.source)
+    suited: Sequence[str]  # metrics that suit the model
 
     @property
     def drawn(self) -> bool:
@@ -110,7 +109,10 @@ class Yardsticks:
         preparation = Preparation.of(folder.listing, size)
         phase = said or self.opt.phase or "test"
         annotated = folder.annotated(source)
-        subject = Subject(folder.folder, source, self.root, phase, preparation, annotated)
+        suited = (folder.listing or {}).get("scored_by") or USUAL
+        subject = Subject(
+            folder.folder, *folder.ways[source], self.root, phase, preparation, annotated, suited
+        )
         if folder.listing or self.reads_by_name(subject):
             check_sources(folder, source, self.root, phase, preparation)
         self.warn(untranslated(folder, source, self.root, phase))
@@ -129,7 +131,7 @@ class Yardsticks:
 
     def names(self, subject: Subject) -> list[str]:
         """The metrics for it, `auto` spelled out, in the order of METRICS."""
-        usual = {"background", "mask", *(["shapes"] if subject.drawn else [])}
+        usual = {*subject.suited} - (set() if subject.drawn else {"shapes"})
         wanted = {*self.opt.metrics} - {"auto"}
         if not subject.annotated:
             if refused := [name for name in METRICS if name in wanted & {*OF_MASKS}]:

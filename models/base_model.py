@@ -14,31 +14,15 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from data.direction import BOTH_WAYS, Direction
 from data.scene import Scene
+from models.exporting import Exportable
 from models.persistence import Persistent
 from training.averages import Averages
 from training.checkpoint import Checkpoints
 from training.execution import as_it_runs
 from training.update import Updating
-
-
-class Direction(NamedTuple):
-    """Pictures of the domain `source` become pictures of `target`."""
-
-    source: str
-    target: str
-
-    @property
-    def name(self) -> str:
-        """As in `--direction AtoB`."""
-        return f"{self.source}to{self.target}"
-
-    @property
-    def words(self) -> str:
-        return f"{self.source} to {self.target}"
-
-
-BOTH_WAYS = (Direction("A", "B"), Direction("B", "A"))
+from util.errors import UserError
 
 
 class Step(NamedTuple):
@@ -148,6 +132,13 @@ class BaseModel(Updating, Persistent, ABC):
     def translate(self, scene: Scene, source: str) -> Translated:
         """Translate a batch from the loader, of the domain `source`, without gradients."""
 
+    def exportable(self, source: str, masks: int | None) -> Exportable:
+        """What translates pictures of a domain, for other programs; masks per call, if asked for.
+
+        Raises UserError if the model cannot be exported.
+        """
+        raise UserError(f"--model {self.opt.model} cannot be exported: it has no `exportable`")
+
     def get_current_facts(self) -> dict:
         """What else is worth knowing of the steps since the last call, for the logs.
 
@@ -161,6 +152,7 @@ class BaseModel(Updating, Persistent, ABC):
         super().__init__(opt, device)
         self.is_train: bool = opt.is_train
         self.translating: list[str] = []  # names of the networks that translate
+        self.executions: dict[str, nn.Module] = {}  # how a step calls each network
         self.averages: Averages | None = None
         self.losses: dict[str, Tensor] = {}
         self.loaded = ""  # the weights that a test uses, in words
@@ -174,7 +166,9 @@ class BaseModel(Updating, Persistent, ABC):
         self.networks[name] = network
         if translates:
             self.translating.append(name)
-        return as_it_runs(network, self.opt, self.device, translates, self.is_train)
+        runs = as_it_runs(network, self.opt, self.device, translates, self.is_train)
+        self.executions[name] = runs
+        return runs
 
     def average(self) -> None:
         """Keep averages of the networks that translate, if `--ema` asks for them."""

@@ -5,8 +5,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 from data.base_dataset import BaseDataset
+from data.direction import Direction
 from data.scene import Scene
-from models.base_model import BaseModel, Direction, Translated
+from models.base_model import BaseModel, Translated
 
 
 class Shown(NamedTuple):

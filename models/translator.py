@@ -5,10 +5,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from data.direction import Direction
 from data.scene import Scene
 from data.transforms import pad_scene
 from models import create_model, find_model
-from models.base_model import Direction, Translated
+from models.base_model import Translated
 from training.checkpoint import Checkpoints
 from util.device import prepare_device
 

@@ -8,10 +8,12 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from data.direction import BOTH_WAYS, Direction
 from data.scene import Scene
-from models.base_model import BOTH_WAYS, BaseModel, Direction, Step, Translated
+from models.base_model import BaseModel, Step, Translated
 from models.building import discriminator_keywords, generator_keywords
 from models.diffaug import augmented
+from models.exporting import Exportable, count_masks, exportable_generator
 from models.image_pool import ImagePool
 from models.losses import adversarial_loss, set_l1_loss
 from models.mask_facts import MaskFacts
@@ -248,6 +250,12 @@ class UnpairedModel(UnpairedOptions, BaseModel):
         if not self.is_train and self.opt.composite is not None:
             fake = Pasting(self.opt.composite).exactly(scene, fake)
         return Translated(scene, [fake], back, steps=moved)
+
+    def exportable(self, source: str, masks: int | None) -> Exportable:
+        """One call of the generator, with a group's masks."""
+        network = self.networks[f"G_{self.cycles[source].letter}"]
+        count = count_masks(network, self.opt, masks)
+        return exportable_generator(network, self.opt.input_nc, count, self.pasting)
 
 
 def exchange(pool: ImagePool, fake: Scene) -> list[Scene]:

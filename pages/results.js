@@ -88,8 +88,7 @@ function close() {
 function view(row) {
   close();
   const detail = JSON.parse(row.dataset.detail);
-  const source = row.dataset.way, target = source === "A" ? "B" : "A";
-  const roles = { real: `real_${source}`, fake: `fake_${target}`, rec: `rec_${source}` };
+  const roles = { real: detail.columns[0][0], fake: detail.columns[1][0] };  // the source, its translation
   const cell = element("td", { colspan: row.cells.length });
   cell.append(views(row.dataset.name, detail, roles));
   if (detail.steps.length > 1) cell.append(element("h4", {}, "Step by step"), steps(detail, roles));
@@ -139,8 +138,7 @@ function views(name, detail, roles) {
   box.addEventListener("pointerdown", drag);
   box.addEventListener("pointermove", drag);
   const figures = [element("figure", { class: "view" }, box, slider, element("figcaption", {}, "source | translation"))];
-  for (const [role, title] of [[roles.fake, "translation"], [roles.rec, "and back"]]) {
-    if (role === roles.rec && !detail.back) continue;
+  for (const [role, title] of detail.columns.slice(1)) {
     const shownRole = stack(detail, [picture(file(role), `${name}: ${title}`, small), ...layer(role, "")]);
     figures.push(element("figure", { class: "view" }, shownRole, element("figcaption", {}, title)));
   }

@@ -12,13 +12,12 @@ from urllib.parse import quote
 from dominate import tags
 from dominate.util import raw
 
+from data.direction import Direction, directions_of
 from pages import add_script, facts_table, new_page, table_of
 from util.errors import UserError
 from util.files import write_atomic
 from util.images import COLORS
 
-COLUMNS = (("source", "real"), ("translation", "fake"), ("and back", "rec"))
-WORDS = {"A": "A to B", "B": "B to A"}  # by the source's domain
 SMALL = 128  # pixels: smaller pictures are shown with sharp pixels
 ABOUT = ("model", "epoch", "data", "date")  # of the head; the rest is folded away
 ROWS = "<!-- rows -->"
@@ -50,7 +49,7 @@ def write_page(
         name: "down" if name in less_is_better else "up" for name in metric_names(values or {})
     }
     before, after = frame(listing, scores, notes, worst).split(ROWS)
-    rows = rows_of(listing["pictures"], values or {})
+    rows = rows_of(listing["pictures"], columns_of(listing), values or {})
 
     def write(file) -> None:
         file.write(before.encode())
@@ -75,9 +74,11 @@ def frame(
     page.add(*(tags.div(note, cls="note") for note in notes))
     if scores:
         page.add(tags.details(tags.summary("scores of all pictures"), table_of(scores), open=True))
-    page.add(controls(worst))
+    columns = columns_of(listing)
+    page.add(controls(worst, [way for way, _ in columns.values()]))
     header = [tags.th("name"), tags.th("direction"), tags.th("instances")]
-    header += [tags.th(title) for title, _ in COLUMNS] + [tags.th("scores")] * bool(worst)
+    titles = dict.fromkeys(title for _, own in columns.values() for title, _ in own)
+    header += [tags.th(title) for title in titles] + [tags.th("scores")] * bool(worst)
     body = tags.tbody(raw(ROWS))
     page.add(tags.table(tags.thead(tags.tr(header)), body, id="results"))
     page.add(tags.div(id="pager", cls="bar", hidden=True))
@@ -100,7 +101,22 @@ def head_of(about: Mapping[str, object]) -> tags.div:
     return box
 
 
-def controls(worst: Mapping[str, str]) -> tags.div:
+def columns_of(listing: Mapping) -> dict[str, tuple[Direction, list[tuple[str, str]]]]:
+    """By source domain its direction, and its columns: each a title and the name of a visual."""
+    told = listing.get("directions", {})
+    found = {}
+    for source, way in directions_of(listing).items():
+        usual = (("source", "real", source), ("translation", "fake", way.target))
+        columns = [
+            (title, f"{role}_{x}_img") for title, role, x in (*usual, ("and back", "rec", source))
+        ]
+        if way.name in told:
+            columns = [(title, visual) for title, visual in told[way.name]["columns"]]
+        found[source] = (way, columns)
+    return found
+
+
+def controls(worst: Mapping[str, str], ways: Sequence[Direction]) -> tags.div:
     """What scripts make use of; hidden without them. worst says at which end of a score it is."""
     options = [
         tags.option("name", value="name", data_worst="up"),
@@ -110,12 +126,15 @@ def controls(worst: Mapping[str, str]) -> tags.div:
         tags.option(f"{name.replace('_', ' ')}, worst first", value=name, data_worst=sense)
         for name, sense in worst.items()
     ]
-    directions = [("", "both directions"), *WORDS.items()]
-    ways = [tags.option(words, value=letter) for letter, words in directions]
+    every = [("", "both directions" if len(ways) == 2 else "all directions")]
+    choices = [
+        tags.option(words, value=source)
+        for source, words in [*every, *((way.source, way.words) for way in ways)]
+    ]
     least = tags.input_(type="number", id="least", min="0", value="0")
     return tags.div(
         tags.input_(type="search", id="find", placeholder="name", aria_label="part of a name"),
-        tags.select(ways, id="way", aria_label="direction"),
+        tags.select(choices, id="way", aria_label="direction"),
         tags.label("at least ", least, " instances"),
         tags.label("by ", tags.select(options, id="order")),
         tags.select(
@@ -141,23 +160,31 @@ def metric_names(values: Mapping[str, Values]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def rows_of(pictures: Iterable[Mapping], values: Mapping[str, Values]) -> Iterable[str]:
+def rows_of(
+    pictures: Iterable[Mapping], columns: Mapping, values: Mapping[str, Values]
+) -> Iterable[str]:
+    titles = list(dict.fromkeys(title for _, own in columns.values() for title, _ in own))
     for picture in pictures:
         own = values.get(picture["source"], {}).get(picture["name"], {})
-        yield row_of(picture, own, bool(values))
+        yield row_of(picture, *columns[picture["source"]], titles, own, bool(values))
 
 
-def row_of(picture: Mapping, scores: Mapping[str, object], scored: bool) -> str:
+def row_of(
+    picture: Mapping,
+    way: Direction,
+    columns: Sequence[tuple[str, str]],
+    titles: Sequence[str],
+    scores: Mapping[str, object],
+    scored: bool,
+) -> str:
     """One picture's row; `data-detail` has what its larger view is made of."""
-    source = picture["source"]
-    target = "B" if source == "A" else "A"
-    anchor = f"{source}-{picture['name']}"
+    anchor = f"{way.source}-{picture['name']}"
     means = {name: mean_of(value) for name, value in scores.items()}
     cells = [tags.th(tags.a(picture["name"], href=f"#{quote(anchor)}"), scope="row")]
-    cells += [tags.td(WORDS[source]), tags.td(instances_of(picture), cls="number")]
-    for title, role in COLUMNS:
-        letter = target if role == "fake" else source
-        file = picture["files"].get(f"{role}_{letter}_img")
+    cells += [tags.td(way.words), tags.td(instances_of(picture), cls="number")]
+    visuals = dict(columns)
+    for title in titles:
+        file = picture["files"].get(visuals.get(title))
         cells.append(tags.td(image_of(file, picture, title) if file else ""))
     if scored:
         lines = [f"{name.replace('_', ' ')} {short(value)}" for name, value in means.items()]
@@ -166,21 +193,23 @@ def row_of(picture: Mapping, scores: Mapping[str, object], scored: bool) -> str:
         cells,
         id=anchor,
         data_name=picture["name"],
-        data_way=source,
+        data_way=way.source,
         data_instances=str(picture["instances"] or 0),
-        data_detail=json.dumps(detail_of(picture, scores), separators=(",", ":")),
+        data_detail=json.dumps(detail_of(picture, columns, scores), separators=(",", ":")),
     )
     return row.render(pretty=False)
 
 
-def detail_of(picture: Mapping, scores: Mapping[str, object]) -> dict:
+def detail_of(
+    picture: Mapping, columns: Sequence[tuple[str, str]], scores: Mapping[str, object]
+) -> dict:
     """What the larger view of a row needs; files have the names that `test.py` gives them."""
-    source = picture["source"]
     numbers = [key.rpartition("_")[2] for key in picture["masks"] if key.startswith("real_")]
+    shown = [(title, visual) for title, visual in columns if visual in picture["files"]]
     return {
         "size": [picture["width"], picture.get("height") or picture["width"]],
         "files": url(f"images/{picture['name']}"),
-        "back": f"rec_{source}_img" in picture["files"],
+        "columns": [[visual.removesuffix("_img"), title] for title, visual in shown],
         "instances": [int(number) for number in numbers],
         "outlines": sorted(picture.get("outlines", {})),
         "steps": [step["instances"] for step in picture.get("steps", [])],

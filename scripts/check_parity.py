@@ -99,10 +99,10 @@ def forward_difference(model, fixture: dict) -> float:
 
 def inference_difference(model, fixture: dict) -> float:
     """Worst difference of sequential inference, image and masks, both ways."""
-    model.set_input(sample(fixture))
-    model.test()
     recorded, worst = fixture["forward"]["test"], 0.0
-    for domain, fake in model.fake.items():
+    scenes = sample(fixture)
+    for source, domain in model.directions:
+        fake = model.translate(scenes[source], source).fakes[0]
         masks = recorded[f"fake_{domain}_segs"]
         ours = {
             "img": fake.image,
@@ -118,8 +118,10 @@ def loss_differences(model, fixture: dict) -> dict[str, float]:
     """Worst relative difference of the losses of the first step, and of all steps."""
     per_step = []
     for recorded in fixture["losses"]:
-        model.set_input(sample(fixture))
-        groups = zip_longest(list(model.train_groups()), recorded, fillvalue={})
+        model.step(sample(fixture))
+        updates = iter(model.updates)
+        ours = [generators | next(updates) for generators in updates]  # G and D of a group
+        groups = zip_longest(ours, recorded, fillvalue={})
         per_step.append(max((group_difference(*group) for group in groups), default=0.0))
     return {"first step": per_step[0], "all steps": max(per_step)}
 

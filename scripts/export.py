@@ -16,23 +16,19 @@ CycleGAN's generators have image and translated_image alone; CycleGAN+Seg's one 
 
 import argparse
 import sys
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.scene import Scene
-from models import create_model
-from models.building import fit_to_weights
-from models.networks.generators import erase_absent
-from models.pasting import LEFT_OUT, Pasting, grown, pasting_of
+from models import create_model, find_model
+from models.base_model import BaseModel
+from models.exporting import Exportable, Inputs
 from options.base_options import run_folder
 from options.test_options import TestOptions, add_weights_argument
 from training.checkpoint import Checkpoints
@@ -41,32 +37,28 @@ from util.errors import UserError, command
 from util.files import write_atomic
 
 TOLERANCE = 1e-4
-TRACED = (40, 48)  # the size that is traced; others are checked
-SMALLEST, LARGEST = 24, 4096
-CASES = ((64, 64), (36, 56), (36, 56, True))  # height and width, and whether a mask is absent
+SIZES = ((40, 48), (64, 64), (36, 56))  # height and width: the first is traced, others checked
+SIDES = ("height", "width")
+LARGEST = 4096
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-Inputs = tuple[Tensor, ...]  # image, masks, present and others; the first; or the first three
 
 
 @command
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     opt, checkpoints = options(args)
-    network = load_generator(opt, checkpoints, args.direction)
-    masks = count_masks(network, opt, args.masks)
-    pasting = pasting_of(opt) if masks else None
-    fills = pasting is not None and pasting.on == "fill"
-    if masks == 0:
-        network = ImageAlone(network)
-    elif pasting:
-        network = (FillingGenerator if fills else PastingGenerator)(network, pasting)
-    make = partial(example, opt.input_nc, masks, others=fills)
-    program = traced(network, make(*TRACED))
-    rows = [["file", *(f"{h}x{w}" for h, w, *_ in CASES[:2]), "an absent mask"]]
+    model = load_model(opt, checkpoints)
+    sizes = (model.size_multiple(opt), model.least_size(opt))
+    what = model.exportable(source_of(model, args.direction), args.masks)
+    cases = [tuple(rounded_up(side, *sizes) for side in case) for case in SIZES]
+    program = traced(what, cases[0], *sizes)
+    rows = [["file", *(f"{h}x{w}" for h, w in cases[1:]), "an absent mask"]]
+    examples = [what.example(*case, False) for case in cases[1:]]
+    examples.append(what.example(*cases[-1], True))
     for kind in args.format:
         path = args.output / f"{opt.name}_{args.direction}{SUFFIXES[kind]}"
-        run = WRITERS[kind](program, path)
-        differences = [largest_difference(run, network, make(*case)) for case in CASES]
+        run = WRITERS[kind](program, path, what.outputs)
+        differences = [largest_difference(run, what, inputs) for inputs in examples]
         rows.append([str(path), *(f"{value:.1e}" for value in differences)])
         if not max(differences) <= TOLERANCE:
             path.unlink()
@@ -82,9 +74,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--checkpoints_dir", default="./checkpoints", help="where runs are kept")
     parser.add_argument("--epoch", default="latest", help="which saved weights (default: latest)")
     add_weights_argument(parser)
-    parser.add_argument(
-        "--direction", choices=("AtoB", "BtoA"), default="AtoB", help="which generator"
-    )
+    parser.add_argument("--direction", default="AtoB", help="AtoB or BtoA: which generator")
     parser.add_argument("--masks", type=int, help="masks per call (default: the run's --ins_per)")
     parser.add_argument(
         "--format", choices=SUFFIXES, nargs="+", default=list(SUFFIXES), help="default: both"
@@ -115,113 +105,53 @@ def options(args: argparse.Namespace) -> tuple[argparse.Namespace, Checkpoints]:
     opt = TestOptions().parse(words)
     checkpoints = Checkpoints(run_folder(opt))
     if not opt.has_saved_options:
-        fit_to_weights(opt, checkpoints)
+        find_model(opt.model).fit_options_to_weights(opt, checkpoints)
     return opt, checkpoints
 
 
-def load_generator(opt, checkpoints: Checkpoints, direction: str) -> nn.Module:
-    """The direction's generator, in evaluation mode."""
+def load_model(opt, checkpoints: Checkpoints) -> BaseModel:
+    """The run's model with its weights, in evaluation mode."""
     model = create_model(opt, torch.device("cpu"))
     model.setup(checkpoints)
-    letter = direction[-1] if opt.swap_networks else direction[0]
-    return model.networks[f"G_{letter}"].eval().requires_grad_(False)
+    model.eval()
+    for network in model.networks.values():
+        network.requires_grad_(False)
+    return model
 
 
-def count_masks(network: nn.Module, opt, wanted: int | None) -> int:
-    """Masks per call: what was asked for, if the network can do that."""
-    if opt.netG == "set":
-        return min(opt.ins_per, opt.ins_max) if wanted is None else wanted
-    if wanted not in (None, network.slots):
-        raise UserError(f"--masks {wanted}: this --netG basic takes {network.slots} masks")
-    return network.slots
+def source_of(model: BaseModel, direction: str) -> str:
+    """The domain that a direction of the model starts from."""
+    ways = {way.name: way.source for way in model.directions}
+    if direction not in ways:
+        raise UserError(f"--direction {direction}: this model has {', '.join(ways)}")
+    return ways[direction]
 
 
-class ImageAlone(nn.Module):
-    """A generator without masks, as a function of the image."""
-
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor) -> tuple[Tensor]:
-        present = torch.ones(1, 0, dtype=torch.bool, device=image.device)
-        return self.network(image, image[:, :0], present)[:1]
+def rounded_up(side: int, multiple: int, least: int) -> int:
+    """A height or width that the model takes."""
+    return -(-max(side, least) // multiple) * multiple
 
 
-class PastingGenerator(nn.Module):
-    """A generator whose translation is pasted on the picture it came from, as `--paste` does."""
-
-    def __init__(self, network: nn.Module, pasting: Pasting):
-        super().__init__()
-        self.network = network
-        self.pasting = pasting
-
-    def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        return self.translated(Scene(image, masks, present))
-
-    def translated(self, canvas: Scene) -> tuple[Tensor, Tensor]:
-        image, masks = self.network(canvas.image, canvas.masks, canvas.present)
-        canvas = replace(canvas, masks=erase_absent(canvas.masks, canvas.present))
-        fake = Scene(image, masks, canvas.present)
-        return self.pasting.exactly(canvas, fake).image, masks
-
-    def undecided(self, masks: Tensor) -> Tensor:
-        """Pixels that a mask's last bits decide, [1, 1, H, W]: around those that are almost 0."""
-        near = (masks.abs() < TOLERANCE).any(1, keepdim=True).float()
-        return grown(near, 2 * self.pasting.radius) > 0
-
-
-class FillingGenerator(PastingGenerator):
-    """The same with --paste_on fill, which has to know where the other instances are."""
-
-    def forward(
-        self, image: Tensor, masks: Tensor, present: Tensor, others: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        return self.translated(Scene(image, masks, present, extras={LEFT_OUT: others}))
-
-
-def example(
-    channels: int, masks: int, height: int, width: int, absent: bool = False, others: bool = False
-) -> Inputs:
-    """A random picture with `masks` masks, of which the last may be absent; alone without any.
-
-    others: with the place of other instances.
-    """
-    generator = torch.Generator().manual_seed(height + width)
-    image = torch.rand(1, channels, height, width, generator=generator) * 2 - 1
-    if masks == 0:
-        return (image,)
-    sets = torch.where(torch.rand(1, masks, height, width, generator=generator) > 0.5, 1.0, -1.0)
-    present = torch.ones(1, masks, dtype=torch.bool)
-    present[0, -1] = not absent
-    if not others:
-        return image, sets, present
-    places = torch.rand(1, 1, height, width, generator=generator) > 0.9
-    return image, sets, present, torch.where(places, 1.0, -1.0)
-
-
-def traced(network: nn.Module, inputs: Inputs) -> ExportedProgram:
+def traced(what: Exportable, size: tuple[int, int], multiple: int, least: int) -> ExportedProgram:
     """The network as a graph whose height and width are free."""
-    height, width = (
-        4 * Dim(name, min=SMALLEST // 4, max=LARGEST // 4) for name in ("height_4", "width_4")
-    )
-    free = {2: height, 3: width}
-    return torch.export.export(
-        network, inputs, dynamic_shapes=(free, free, None, free)[: len(inputs)]
-    )
+    low, high = -(-least // multiple), LARGEST // multiple
+    height, width = (multiple * Dim(f"{side}_{multiple}", min=low, max=high) for side in SIDES)
+    inputs = what.example(*size, False)
+    free = tuple({2: height, 3: width} if tensor.dim() == 4 else None for tensor in inputs)
+    return torch.export.export(what.network, inputs, dynamic_shapes=(*free,))
 
 
-def write_program(program: ExportedProgram, path: Path) -> Callable:
+def write_program(program: ExportedProgram, path: Path, _: Sequence[str]) -> Callable:
     """Write a torch.export program; returns what runs the file."""
     write_atomic(path, lambda file: torch.export.save(program, file))
     return torch.export.load(path).module()
 
 
-def write_onnx(program: ExportedProgram, path: Path) -> Callable:
+def write_onnx(program: ExportedProgram, path: Path, names: Sequence[str]) -> Callable:
     """Write an ONNX model; returns what runs the file in onnxruntime."""
     import onnxruntime
 
-    names = ["translated_image", "translated_masks"][: len(program.graph_signature.user_outputs)]
+    names = list(names)
     model = torch.onnx.export(program, dynamo=True, output_names=names, verbose=False)
     write_atomic(path, lambda file: file.write(model.model_proto.SerializeToString()))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -238,14 +168,14 @@ SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 WRITERS = {"onnx": write_onnx, "torch": write_program}
 
 
-def largest_difference(run: Callable, network: nn.Module, inputs: Inputs) -> float:
-    """Between the exported file and the network, over all pixels of image and masks."""
-    expected = network(*inputs)
-    pairs = zip(run(*inputs), expected, strict=True)
-    image, *masks = [(ours - theirs).abs() for ours, theirs in pairs]
-    if isinstance(network, PastingGenerator):
-        image = image.masked_fill(network.undecided(expected[1]), 0)
-    return max(difference.max().item() for difference in (image, *masks))
+def largest_difference(run: Callable, what: Exportable, inputs: Inputs) -> float:
+    """Between the exported file and the network, over all pixels of what comes out."""
+    expected = what.network(*inputs)
+    differences = [(x - y).abs() for x, y in zip(run(*inputs), expected, strict=True)]
+    for difference, ignored in zip(differences, what.ignored(expected), strict=True):
+        if ignored is not None:
+            difference.masked_fill_(ignored, 0)
+    return max(difference.max().item() for difference in differences)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def card_of(folder: Path, records: list[dict]) -> RunCard:
     pictures = later[0] if later else max(firsts, default=0)
     name = folder.resolve().name
     told = f"replayed from {folder / FILE}"
-    return RunCard(name, folder, pictures, epochs, options, curves_of_run(folder), told)
+    return RunCard(name, folder, pictures, epochs, options, told, curves_of_run(folder))
 
 
 if __name__ == "__main__":

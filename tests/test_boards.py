@@ -7,20 +7,22 @@ import shutil
 import pytest
 from PIL import Image
 from test_records import record
-from test_training_page import scenes_of
+from test_training_page import look_of
 
 import train
 from conftest import one_line_error, train_options
+from loggers.records import Curves
 from loggers.run_card import RunCard
 from loggers.tensorboard_board import TensorBoard
 from loggers.wandb_board import WandbBoard
 from loggers.worker import MissingError
+from models.insta_gan_model import InstaGANModel
 from scripts import plot_losses
 from training.progress import Progress
 
 
 def card(folder) -> RunCard:
-    return RunCard("run", folder, 100, 4, {"niter": 3}, "python train.py")
+    return RunCard("run", folder, 100, 4, {"niter": 3}, "python train.py", Curves.of(InstaGANModel))
 
 
 def test_tensorboard_has_the_curves_of_a_continued_run_once(tmp_path):
@@ -35,7 +37,7 @@ def test_tensorboard_has_the_curves_of_a_continued_run_once(tmp_path):
     first.close()
     second.open(records[:2])
     second.record(records)
-    second.pictures(Progress(total=12), scenes_of())
+    second.pictures(Progress(total=12), look_of())
     second.close()
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
@@ -56,7 +58,7 @@ def test_wandb_gets_the_same(tmp_path, monkeypatch):
         board = WandbBoard(card(tmp_path), "project", 6)
         board.open([record(4)][: count - 1])
         board.record([record(4 * count)])
-        board.pictures(Progress(total=4 * count), scenes_of())
+        board.pictures(Progress(total=4 * count), look_of())
         board.close()
         known = json.loads((tmp_path / "wandb.json").read_text())
     assert known["sent"] == 8

@@ -55,16 +55,16 @@ def test_two_and_two_epochs_are_four(run):
 def test_a_run_stopped_inside_an_epoch_goes_on_there(run, monkeypatch, capsys, policy):
     words = f"--niter 1 --niter_decay 1 --lr_decay_iters 1 --lr_policy {policy} --save_latest_freq 2 {EVERYTHING}"
     run(train.main, f"--name whole {words}")
-    step, calls = InstaGANModel.optimize_parameters, []
+    step, calls = InstaGANModel.train_step, []
 
-    def die_in_the_middle(self):
+    def die_in_the_middle(self, scenes):
         calls.append(1)
         if len(calls) == 6:  # the third batch of epoch 2
             raise KeyboardInterrupt
-        step(self)
+        step(self, scenes)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
-        patch.setattr(InstaGANModel, "optimize_parameters", die_in_the_middle)
+        patch.setattr(InstaGANModel, "train_step", die_in_the_middle)
         run(train.main, f"--name parts {words}")
     assert stop.value.code == 130
     capsys.readouterr()
@@ -124,10 +124,11 @@ def test_generators_alone_are_enough_to_start(run, capsys):
 def test_a_look_leaves_no_trace():
     for words in ("--dropout", "--norm batch"):
         model = double_model(words)
-        model.set_input({"A": random_scene([1, 2], seed=1), "B": random_scene([2, 1], seed=2)})
+        scene = random_scene([1, 2], seed=1)
         before = [model.network_states(), torch.get_rng_state()]
         modes = [network.training for network in model.networks.values()]
-        model.get_current_visuals()
+        with model.undisturbed():
+            model.translate(scene, "A")
         assert_same(before, [model.network_states(), torch.get_rng_state()])
         assert modes == [network.training for network in model.networks.values()]
 

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 from test_records import record
-from test_training_page import scenes_of
+from test_training_page import look_of
 
 import train
 from conftest import one_line_error
 from loggers import visdom_board
-from loggers.records import read_records
+from loggers.records import Curves, read_records
 from loggers.run_card import RunCard
 from loggers.visdom_board import Server, VisdomBoard, card_html
 from loggers.worker import MissingError, Worker
+from models.insta_gan_model import InstaGANModel
 from scripts import replay_dashboard
 from training.progress import Progress
 
@@ -93,9 +94,8 @@ class Run:
     def __init__(self, folder: Path, port: int, drain: float = 10.0):
         folder.mkdir(exist_ok=True)
         self.log = folder / "metrics.jsonl"
-        board = VisdomBoard(
-            Server("http://127.0.0.1", port, env="run"), RunCard("run", folder, 100, 4)
-        )
+        card = RunCard("run", folder, 100, 4, curves=Curves.of(InstaGANModel))
+        board = VisdomBoard(Server("http://127.0.0.1", port, env="run"), card)
         self.worker = Worker(board, folder, 1, retry=(0.1, 0.5), drain=drain)
 
     def report(self, *totals: int) -> None:
@@ -146,7 +146,7 @@ def test_a_server_that_is_late_killed_and_back_has_everything(server, tmp_path, 
     until(lambda: server.curve("G_A", GENERATORS)[0] == [4, 8, 12], "one more")
     server.kill()
     run.report(16, 20)
-    run.worker.pictures(Progress(total=20, epoch=2), scenes_of())
+    run.worker.pictures(Progress(total=20, epoch=2), look_of())
     time.sleep(0.5)
     server.start()
     until(lambda: server.curve("G_A", GENERATORS)[0] == [4, 8, 12, 16, 20], "back")
@@ -208,7 +208,15 @@ def test_a_finished_run_is_replayed(run, server, tmp_path, capsys):
 
 
 def test_the_card_escapes_and_alarms(tmp_path):
-    card = RunCard("<b>", tmp_path, 100, 4, {"name": "<i>"}, "python train.py '<script>'")
+    card = RunCard(
+        "<b>",
+        tmp_path,
+        100,
+        4,
+        {"name": "<i>"},
+        "python train.py '<script>'",
+        Curves.of(InstaGANModel),
+    )
     collapsed = [
         record(total, masks={"empty": {"A": 1.0}, "full": {"A": 0.0}}) for total in (4, 8, 12)
     ]

@@ -74,8 +74,7 @@ def test_reals_and_fakes_of_both_players(monkeypatch):
     for words, calls in (("--diffaug color", 6), ("", 0)):
         del seen[:]
         model = double_model(f"--ins_max 2 --ins_per 2 {words}")
-        model.set_input(batch)
-        model.optimize_parameters()
+        model.step(batch)
         assert len(seen) == calls  # of each direction: the fake for G, the real and the fake for D
 
 

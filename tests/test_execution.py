@@ -2,7 +2,6 @@
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from conftest import double_model, one_line_error, random_scene, train_options
 from models import create_model
 from models.networks import build_generator
 from models.networks.padding import ReflectionPad
-from models.sequential import cut_groups, divide_batch
+from models.sequential import cut_groups, unfinished
 from training.execution import Execution
 
 CPU = torch.device("cpu")
@@ -29,8 +28,7 @@ def trained(words: str, *batches: dict):
     torch.manual_seed(0)
     model = create_model(train_options(f"--ins_max 3 --ins_per 2 {words}"), CPU)
     for batch in batches:
-        model.set_input(batch)
-        model.optimize_parameters()
+        model.step(batch)
     return model
 
 
@@ -56,8 +54,7 @@ def test_accumulated_parts_are_the_batch(pieces, pool, paste):
     whole, parts = (double_model(f"{fixed} {words}") for words in ("", f"--accumulate {pieces}"))
     for model in (whole, parts):
         for _ in range(2):
-            model.set_input(batch)
-            model.optimize_parameters()
+            model.step(batch)
     for name, loss in whole.losses.items():
         assert torch.allclose(loss, parts.losses[name], atol=1e-10), name
     for name, network in whole.networks.items():
@@ -74,14 +71,21 @@ def test_accumulated_parts_are_the_batch(pieces, pool, paste):
 
 
 def test_parts_of_a_batch_take_the_same_groups():
+    """A part of the inputs has its samples of everything in them, and its part of the group."""
     batch = {"A": random_scene([4, 1, 0]), "B": random_scene([0, 0, 1])}
-    present = {domain: scene.present for domain, scene in batch.items()}
-    parts = divide_batch(batch, present, 2, partial(cut_groups, ins_max=4, ins_per=2))
-    assert [len(part.scenes["A"]) for part in parts] == [1, 2] and parts[0].divisor == 3
-    first, second = ([dict(group.active) for group in part.groups] for part in parts)
-    assert first == [{"A": [0], "B": []}, {"A": [0]}]
-    assert second == [{"A": [0], "B": [1]}, {"A": []}]
-    assert [part.taking_part["B"] for part in parts] == [set(), {1}]
+    groups = unfinished(cut_groups({d: x.present for d, x in batch.items()}, ins_max=4, ins_per=2))
+    model = double_model("--batch_size 3 --accumulate 2")
+    model.begin_batch(batch, 3)
+    assert model.divisor == 3
+    for group, first, second in zip(
+        groups, ({"A": [0], "B": []}, {"A": [0]}), ({"A": [0], "B": [1]}, {"A": []}), strict=True
+    ):
+        (one, own), (other, rest) = model.parts((batch, group))
+        assert len(one["A"]) == 1 and len(other["B"]) == 2
+        assert torch.equal(other["A"].image, batch["A"].image[1:])
+        assert {d: own.samples(d) for d in own.active} == first
+        assert {d: rest.samples(d) for d in rest.active} == second
+        assert rest.real["B"].tolist() == [False, True]
 
 
 # ---- precisions and layouts
@@ -104,7 +108,7 @@ def test_other_precisions_and_layouts_train_alike(words, near, gradients):
     for network in other.networks.values():
         assert {w.dtype for w in network.parameters()} == {torch.float32}
         assert {w.grad.dtype for w in network.parameters()} == {torch.float32}
-    assert other.real["A"].image.dtype == torch.float32
+    assert other.translate(batch["A"], "A").fakes[0].image.dtype == torch.float32
     if gradients:
         assert 0 < gradient_difference(plain, other) < gradients
         assert gradient_difference(plain, trained("--ins_max 2", scenes([2, 1], [2, 2], 3))) > 0.9
@@ -117,8 +121,7 @@ def test_fp16_scales_the_loss_and_skips_a_step_that_overflows():
     assert scale > 1
     hot = scenes([2], [2])
     hot["A"].image[0, 0, 0, 0] = float("inf")
-    model.set_input(hot)
-    model.optimize_parameters()
+    model.step(hot)
     assert all(
         torch.equal(value, before[k]) for k, value in model.networks["G_A"].state_dict().items()
     )
@@ -179,12 +182,10 @@ def test_each_shape_is_compiled_once(monkeypatch):
     compiled = trained("--compile", *(scenes([3, 1], [2, 3], seed) for seed in (1, 2, 3)))
     assert 0 < backend.count <= len(met) == 4
     once = backend.count
-    compiled.set_input(scenes([3, 1], [2, 3], seed=4))
-    compiled.optimize_parameters()
-    compiled.get_current_visuals()
+    compiled.step(scenes([3, 1], [2, 3], seed=4))
+    compiled.translate(scenes([3], [2])["A"], "A")
     assert backend.count == once
-    compiled.set_input(scenes([2], [2]))
-    compiled.optimize_parameters()
+    compiled.step(scenes([2], [2]))
     assert once < backend.count <= len(met)
 
 

@@ -9,7 +9,8 @@ import torch
 import train
 from conftest import one_line_error
 from data.scene import Scene
-from models.pasting import Pasting, grown
+from models.exporting import ImageAlone, count_masks, example
+from models.pasting import LEFT_OUT, Pasting, grown
 from scripts import export
 
 TOLERANCE = 1e-4
@@ -32,12 +33,12 @@ def test_onnx_and_program_agree_with_pytorch(trained, capsys):
     table = capsys.readouterr().out
     assert "out/r_AtoB.onnx" in table and "out/r_AtoB.pt2" in table
     opt, checkpoints = export.options(export.parse(["--name", "r"]))
-    network = export.load_generator(opt, checkpoints, "AtoB")
-    other = export.load_generator(opt, checkpoints, "BtoA")
+    networks = export.load_model(opt, checkpoints).networks
+    network, other = networks["G_A"], networks["G_B"]
     program = torch.export.load("out/r_AtoB.pt2").module()
     session = onnxruntime.InferenceSession("out/r_AtoB.onnx", providers=["CPUExecutionProvider"])
     for height, width, absent in ((24, 64, False), (52, 28, True), (40, 48, False)):
-        inputs = export.example(3, 3, height, width, absent)
+        inputs = example(3, 3, height, width, absent)
         expected = network(*inputs)
         assert not torch.allclose(expected[0], other(*inputs)[0], atol=1e-2)
         agree(program(*inputs), expected)
@@ -67,10 +68,10 @@ def test_baselines(run, model, masks):
     names = ["image", "masks", "present"] if masks else ["image"]
     assert [given.name for given in session.get_inputs()] == names
     opt, checkpoints = export.options(export.parse(["--name", "r"]))
-    network = export.load_generator(opt, checkpoints, "AtoB")
-    assert export.count_masks(network, opt, None) == masks
-    inputs = export.example(3, masks, 36, 28)
-    alone = network if masks else export.ImageAlone(network)
+    network = export.load_model(opt, checkpoints).networks["G_A"]
+    assert count_masks(network, opt, None) == masks
+    inputs = example(3, masks, 36, 28)
+    alone = network if masks else ImageAlone(network)
     named = dict(zip(names, map(np.asarray, inputs), strict=True))
     agree(session.run(None, named), alone(*inputs))
 
@@ -119,7 +120,7 @@ def test_pasting_is_in_the_graph(run, edge, on):
     run(train.main, f"--name r --niter 1 --niter_decay 0 --no_html {words}")
     export.main(["--name", "r", "--masks", "2"])
     opt, checkpoints = export.options(export.parse(["--name", "r"]))
-    network = export.load_generator(opt, checkpoints, "AtoB")
+    network = export.load_model(opt, checkpoints).networks["G_A"]
     program = torch.export.load("exported/r_AtoB.pt2").module()
     session = onnxruntime.InferenceSession(
         "exported/r_AtoB.onnx", providers=["CPUExecutionProvider"]
@@ -136,7 +137,9 @@ def test_pasting_is_in_the_graph(run, edge, on):
         named = {name: tensor.numpy() for name, tensor in inputs.items()}
         found = session.run(["translated_image", "translated_masks"], named)
         translated, new_masks = network(image, masks, present)
-        canvas = Scene(image, masks, present, left_out=inputs.get("others"))
+        canvas = Scene(
+            image, masks, present, extras={LEFT_OUT: inputs["others"]} if on == "fill" else {}
+        )
         pasted = Pasting(2, edge, on).exactly(canvas, Scene(translated, new_masks, present))
         expected = (pasted.image, new_masks)
         agree(found, expected, 1e-3)  # weights so small are normalised: more is lost in rounding

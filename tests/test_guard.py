@@ -32,10 +32,11 @@ def spoil(monkeypatch, method: str, call: int, how) -> None:
     honest, calls = getattr(UnpairedModel, method), []
 
     def spoilt(self, *arguments):
-        losses = honest(self, *arguments)
+        losses, result = honest(self, *arguments)
         calls.append(1)
-        return {n: how(x) for n, x in losses.items()} if len(calls) == call else losses
+        return ({n: how(x) for n, x in losses.items()} if len(calls) == call else losses), result
 
+    spoilt.__name__ = method
     monkeypatch.setattr(UnpairedModel, method, spoilt)
 
 
@@ -55,18 +56,18 @@ def test_from_a_broken_update_on_nothing_changes(monkeypatch, method, call, how)
     """The first group's update, and the second's: networks stay as the updates before left them."""
     model, seen = double_model(WORDS), []
     model.step(BATCH, 10)  # Adam makes its state in the first
-    minimize = InstaGANModel.minimize
+    update = InstaGANModel.update
     monkeypatch.setattr(
         InstaGANModel,
-        "minimize",
-        lambda self, *all: seen.append(everything(self)["model"]) or minimize(self, *all),
+        "update",
+        lambda self, *all: seen.append(everything(self)["model"]) or update(self, *all),
     )
     spoil(monkeypatch, method, call, how)
     assert model.step(BATCH, 12) == 12
     broken = 2 * ((call - 1) // 2)  # two parts, two updates a group
     assert_same(model.state_dict(), seen[broken])
-    moment = model.recover()
-    assert (moment.kind, moment.index) == ("G", (call - 1) // 2)
+    made = model.recover()
+    assert (made.kind, made.inputs[-1].start) == ("G", (call - 1) // 2)
     assert model.step(BATCH, 14) is None
 
 
@@ -85,7 +86,7 @@ def test_pools_forget_what_came_of_a_broken_update(monkeypatch, late):
     assert [model.step(BATCH, number) for number in (6, 8)] == [None, None]
 
 
-def test_a_moment_can_be_made_again_to_the_bit(monkeypatch):
+def test_an_update_can_be_made_again_to_the_bit(monkeypatch):
     """Of both kinds and of a later group, with dropout and a pool that draws."""
     words = f"{WORDS} --dropout --pool_size 1 --paste 1 --diffaug color,translation,cutout"
     for kind, call in (("generator_losses", 3), ("discriminator_losses", 3)):
@@ -94,29 +95,28 @@ def test_a_moment_can_be_made_again_to_the_bit(monkeypatch):
         with monkeypatch.context() as patch:
             spoil(patch, kind, call, lambda x: x + float("nan"))
             model.step(BATCH, 2)
-        moment = model.guard.broken()[0]
-        spoilt = [name for name, loss in moment.losses.items() if loss.isnan()]
+        update = model.guard.broken()[0]
+        spoilt = [name for name, loss in update.losses.items() if loss.isnan()]
         assert spoilt
         again = []
         for _ in range(2):
-            torch.set_rng_state(moment.random)
-            again.append(model.repeat(moment))
+            again.append(model.repeat(update))
         assert_same(*again)
         assert all(torch.isfinite(loss) for loss in again[0].values())
 
 
 def poison(monkeypatch, at: int) -> None:
     """From a step on a generator has a weight that is not finite, as if it had diverged."""
-    honest, calls = InstaGANModel.optimize_parameters, []
+    honest, calls = InstaGANModel.train_step, []
 
-    def step(self):
+    def step(self, scenes):
         calls.append(1)
         if len(calls) == at:
             with torch.no_grad():
                 next(self.networks["G_A"].parameters()).view(-1)[0] = float("inf")
-        honest(self)
+        honest(self, scenes)
 
-    monkeypatch.setattr(InstaGANModel, "optimize_parameters", step)
+    monkeypatch.setattr(InstaGANModel, "train_step", step)
 
 
 def test_the_run_stops_names_everything_and_the_dump_repeats_it(run, monkeypatch, capsys):
@@ -137,18 +137,20 @@ def test_the_run_stops_names_everything_and_the_dump_repeats_it(run, monkeypatch
 
 def break_once(monkeypatch, at: int, times: int = 1) -> list:
     """Spoil the losses of a step of the run, and of as many as often as it is taken again."""
-    honest, calls = InstaGANModel.train_groups, []
+    honest, calls = InstaGANModel.train_step, []
     losses = UnpairedModel.generator_losses
 
-    def train_groups(self):
+    def train_step(self, scenes):
         calls.append(1)
-        yield from honest(self)
+        honest(self, scenes)
 
     def spoilt(self, *arguments):
         bad = at <= len(calls) < at + times
-        return {n: x * float("nan") if bad else x for n, x in losses(self, *arguments).items()}
+        found, moved = losses(self, *arguments)
+        return {n: x * float("nan") if bad else x for n, x in found.items()}, moved
 
-    monkeypatch.setattr(InstaGANModel, "train_groups", train_groups)
+    spoilt.__name__ = losses.__name__
+    monkeypatch.setattr(InstaGANModel, "train_step", train_step)
     monkeypatch.setattr(UnpairedModel, "generator_losses", spoilt)
     return calls
 

@@ -1,15 +1,14 @@
 """Sequential training: batches are means of singles, A and B are alike, gradients stop between groups."""
 
-from functools import partial
-
 import pytest
 import torch
 
 from conftest import double_model, random_scene
 from data.scene import Scene
-from models.direction import generate, translate_both
-from models.losses import mean_by_name
-from models.sequential import cut_groups, translate_in_groups, unfinished
+from models.base_model import mean_by_name
+from models.sequential import cut_groups, generate, unfinished
+from models.showcase import shown
+from pages.results import visuals_of
 
 FIXED = "--lr 0 --lr_D 0 --pool_size 0 --init_gain 0.3 --ins_max 5 --ins_per 2"
 
@@ -23,27 +22,41 @@ def gradients(model) -> dict[str, torch.Tensor]:
     }
 
 
-def plan(model):
-    """The groups of the model's batch."""
-    return unfinished(model.cut(model.present))
+def updates(model, scenes) -> list[tuple[str, dict, dict]]:
+    """Of each update of a step, in order: its kind, losses and gradients."""
+    found, update = [], model.update
+
+    def watched(kind, losses_of, *inputs):
+        result = update(kind, losses_of, *inputs)
+        found.append((kind, model.updates[-1], gradients(model)))
+        return result
+
+    model.update = watched
+    model.step(scenes)
+    model.update = update
+    return found
 
 
 def group_by_group(model, scenes) -> dict[int, tuple[dict, dict]]:
     """Losses and gradients by the first slot of their group, at fixed weights."""
-    model.set_input(scenes)
-    groups = zip([group.start for group in plan(model)], model.train_groups(), strict=True)
-    return {start: (losses, gradients(model)) for start, losses in groups}
+    groups = unfinished(model.cut({d: model.prepare(scene).present for d, scene in scenes.items()}))
+    found = updates(model, scenes)
+    return {
+        group.start: (generators[1] | discriminators[1], discriminators[2])
+        for group, generators, discriminators in zip(groups, found[::2], found[1::2], strict=True)
+    }
 
 
 def test_plan_cuts_from_ins_max_and_leaves_finished_samples_out():
     present = {"A": random_scene([1, 4, 0]).present, "B": random_scene([5, 0, 2]).present}
     plan = unfinished(cut_groups(present, ins_max=5, ins_per=2))
     assert [(g.start, g.stop, g.slots) for g in plan] == [(0, 2, 2), (2, 4, 2), (4, 5, 1)]
-    assert [g.active for g in plan] == [
+    assert [{d: g.samples(d) for d in g.active} for g in plan] == [
         {"A": [0, 1], "B": [0, 2]},
         {"A": [1], "B": [0]},
         {"B": [0]},
     ]
+    assert [x.tolist() for x in plan[0].real.values()] == [[1, 1, 0], [1, 0, 1]]
     assert [g.stop for g in unfinished(cut_groups(present, ins_max=5, ins_per=9))] == [5]
     assert unfinished(cut_groups({"A": random_scene([0]).present}, 4, 2)) == []
 
@@ -87,10 +100,10 @@ def test_swapping_the_domains_swaps_everything(words):
             network, key = name.split(".", 1)
             other = crossed[start][1][f"{swap(network)}.{key}"]
             assert torch.allclose(gradient, other, atol=1e-10, rtol=0), name
-    model.test()
-    mirror.test()
-    for domain in "AB":
-        fakes = model.fake[domain], mirror.fake[swap(domain)]
+    for domain, scene in scenes.items():
+        fakes = [
+            one.translate(scene, d).fakes[0] for one, d in ((model, domain), (mirror, swap(domain)))
+        ]
         assert torch.allclose(fakes[0].image, fakes[1].image, atol=1e-10)
         assert torch.allclose(fakes[0].masks, fakes[1].masks, atol=1e-10)
 
@@ -105,46 +118,53 @@ def test_direction_option_renames_networks():
     for start, (losses, _) in straight.items():
         for name, loss in losses.items():
             assert torch.allclose(loss, crossed[start][0][name], atol=1e-10), name
-    assert renamed.directions["B"].generator.network is renamed.networks["G_A"]
+    assert renamed.cycles["B"].generator is renamed.executions["G_A"]
 
 
 def test_a_finished_direction_moves_no_discriminator():
     model = double_model("--ins_max 4 --ins_per 2")
-    model.set_input({"A": random_scene([4], seed=1), "B": random_scene([1], seed=2)})
-    groups = model.train_groups()
-    assert {"D_A", "D_B", "G_B", "idt_A", "idt_B"} <= set(next(groups))
-    before = {k: v.clone() for k, v in model.networks["D_B"].state_dict().items()}
-    moments = model.optimizers["D"].state
-    steps = [moments[w]["step"].item() for w in model.networks["D_B"].parameters()]
-    losses = next(groups)
-    assert set(losses) == {"D_A", "G_A", "cyc_A", "idt_B", "ctx_A"}
-    for key, value in model.networks["D_B"].state_dict().items():
-        assert torch.equal(value, before[key])
-    assert steps == [moments[w]["step"].item() for w in model.networks["D_B"].parameters()]
+    seen = {}
+    update = model.update
+
+    def watched(kind, losses_of, *inputs):
+        judge = model.networks["D_B"]
+        before = {k: v.clone() for k, v in judge.state_dict().items()}
+        moments = model.optimizers["D"].state
+        steps = [moments[w]["step"].item() if w in moments else 0 for w in judge.parameters()]
+        result = update(kind, losses_of, *inputs)
+        same = all(torch.equal(v, before[k]) for k, v in judge.state_dict().items())
+        after = [moments[w]["step"].item() if w in moments else 0 for w in judge.parameters()]
+        seen[kind, inputs[-1].start] = (set(model.updates[-1]), same, steps == after)
+        return result
+
+    model.update = watched
+    model.step({"A": random_scene([4], seed=1), "B": random_scene([1], seed=2)})
+    assert {"G_A", "G_B", "idt_A", "idt_B"} <= seen["G", 0][0]
+    assert seen["D", 0] == ({"D_A", "D_B"}, False, False)
+    assert seen["G", 2][0] == {"G_A", "cyc_A", "idt_B", "ctx_A"}
+    assert seen["D", 2] == ({"D_A"}, True, True)
 
 
 def test_a_batch_without_instances_changes_nothing():
     model = double_model()
     before = {k: v.clone() for k, v in model.networks["G_A"].state_dict().items()}
     scenes = {"A": random_scene([0], seed=1), "B": random_scene([0], seed=2)}
-    model.set_input(scenes)
-    model.optimize_parameters()
+    model.step(scenes)
     assert model.get_current_losses() == {}
     for key, value in model.networks["G_A"].state_dict().items():
         assert torch.equal(value, before[key])
-    model.test()
-    assert torch.equal(model.fake["B"].image, scenes["A"].image)
+    moved = model.translate(scenes["A"], "A")
+    assert torch.equal(moved.fakes[0].image, scenes["A"].image) and not moved.steps
+    assert torch.equal(moved.back.image, scenes["A"].image)
 
 
 def test_pictures_without_instances_come_out_unchanged_beside_others():
     model = double_model("--init_gain 0.3 --ins_max 4 --ins_per 2")
     scene = random_scene([3, 0, 1])
-    model.set_input({"A": scene})
-    model.test()
-    assert torch.equal(model.fake["B"].image[1], scene.image[1])
-    assert (model.fake["B"].image[[0, 2]] - scene.image[[0, 2]]).abs().max() > 0.1
-    assert set(model.fake) == {"B"}  # one direction needs nothing of the other domain
-    assert torch.equal(model.fake["B"].present, scene.present)
+    fake = model.translate(scene, "A").fakes[0]
+    assert torch.equal(fake.image[1], scene.image[1])
+    assert (fake.image[[0, 2]] - scene.image[[0, 2]]).abs().max() > 0.1
+    assert torch.equal(fake.present, scene.present)
 
 
 def test_sequential_inference_is_the_generator_group_after_group():
@@ -154,34 +174,42 @@ def test_sequential_inference_is_the_generator_group_after_group():
     with torch.no_grad():
         first, masks = generator(scene.image, scene.masks[:, :2], scene.present[:, :2])
         second, last = generator(first, scene.masks[:, 2:], scene.present[:, 2:])
-    model.set_input({"A": scene})
-    model.test()
-    assert torch.allclose(model.fake["B"].image, second, atol=1e-12)
-    assert torch.allclose(model.fake["B"].masks, torch.cat([masks, last], 1), atol=1e-12)
+    fake = model.translate(scene, "A").fakes[0]
+    assert torch.allclose(fake.image, second, atol=1e-12)
+    assert torch.allclose(fake.masks, torch.cat([masks, last], 1), atol=1e-12)
 
 
 def test_gradients_stop_between_groups_and_only_there():
-    model = double_model("--init_gain 0.3 --ins_max 3 --ins_per 2")
+    model = double_model("--init_gain 0.3 --ins_max 3 --ins_per 2 --lr 0")
     scenes = {"A": random_scene([3], seed=1), "B": random_scene([3], seed=2)}
-    model.set_input(scenes)
-    translate = partial(translate_both, model.directions, model.pasted)
-    steps = list(translate_in_groups(translate, model.real, plan(model)))
-    first, second = (step.samples["A"] for step in steps)
+    groups = cut_groups({d: scene.present for d, scene in scenes.items()}, 3, 2)
+    _, canvases = model.generator_losses(scenes, groups[0])
+    first = model.translate_both(scenes, groups[0])["A"].sample
+    kept = model.update("G", model.generator_losses, *begun(model, scenes), groups[0])
+    assert canvases["A"].image.requires_grad and not kept["A"].image.requires_grad
+    second = model.translate_both(kept, groups[1])["A"].sample
     assert second.masks.shape[1] == 3
-    assert not steps[0].canvases["A"].image.requires_grad
-    model.networks["G_A"].requires_grad_(True)
-    second.masks[:, :2].sum().backward(retain_graph=True)
+    model.optimizers["G"].zero_grad()
+    second.masks[:, :2].sum().backward(retain_graph=True) if second.masks[
+        :, :2
+    ].requires_grad else None
     assert all(w.grad is None or not w.grad.any() for w in model.networks["G_A"].parameters())
     second.masks[:, 2:].sum().backward()
     assert any(w.grad is not None and w.grad.any() for w in model.networks["G_A"].parameters())
     assert torch.equal(second.masks[:, :2], first.masks)
 
 
+def begun(model, scenes):
+    """The scenes, of which an update may be made."""
+    model.begin_batch(scenes, 1)
+    return (scenes,)
+
+
 def test_one_step_mode_and_random_remainders():
     for words, groups in (("--ins_max 4 --ins_per 4", 1), ("--ins_max 3 --ins_per 2", 2)):
         model = double_model(words)
-        model.set_input({"A": random_scene([4], seed=1), "B": random_scene([2], seed=2)})
-        assert len(list(model.train_groups())) == groups
+        model.step({"A": random_scene([4], seed=1), "B": random_scene([2], seed=2)})
+        assert len(model.updates) == 2 * groups
 
 
 def test_reported_losses_are_means_over_groups_that_computed_them():
@@ -191,8 +219,7 @@ def test_reported_losses_are_means_over_groups_that_computed_them():
 
 def test_identity_is_skipped_where_it_has_no_weight():
     model = double_model("--lambda_idt 0")
-    model.set_input({"A": random_scene([1], seed=1), "B": random_scene([1], seed=2)})
-    model.optimize_parameters()
+    model.step({"A": random_scene([1], seed=1), "B": random_scene([1], seed=2)})
     assert not any(name.startswith("idt") for name in model.get_current_losses())
 
 
@@ -200,21 +227,21 @@ def test_no_attribute_is_born_outside_the_constructor():
     model = double_model()
     born = set(vars(model))
     scenes = {"A": random_scene([1], seed=1), "B": random_scene([2], seed=2)}
-    model.set_input(scenes)
-    model.optimize_parameters()
-    model.get_current_visuals()
+    model.step(scenes)
+    model.translate(scenes["A"], "A")
     model.update_learning_rate()
     assert set(vars(model)) == born
 
 
 def test_visuals_have_the_official_names_and_order():
     model = double_model()
-    model.set_input({"A": random_scene([1], seed=1), "B": random_scene([2], seed=2)})
-    official = (
-        "real_A_img fake_B_img rec_A_img real_A_seg fake_B_seg rec_A_seg "
-        "real_B_img fake_A_img rec_B_img real_B_seg fake_A_seg rec_B_seg"
-    )
-    assert list(model.get_current_visuals()) == official.split()
+    official = {
+        "A": "real_A_img fake_B_img rec_A_img real_A_seg fake_B_seg rec_A_seg",
+        "B": "real_B_img fake_A_img rec_B_img real_B_seg fake_A_seg rec_B_seg",
+    }
+    for way in model.directions:
+        columns = shown(way, model.translate(random_scene([1], seed=1), way.source))
+        assert list(visuals_of(columns)) == official[way.source].split()
     assert " ".join(model.loss_names) == "D_A G_A cyc_A idt_A ctx_A D_B G_B cyc_B idt_B ctx_B"
 
 
@@ -241,11 +268,9 @@ def test_domains_of_different_sizes():
             "A": random_scene([2], size=64, seed=seed).map(lambda t, s=a: cut(t, s)),
             "B": random_scene([1], size=64, seed=seed + 9).map(lambda t, s=b: cut(t, s)),
         }
-        model.set_input(scenes)
-        model.optimize_parameters()
+        model.step(scenes)
         assert len(model.get_current_losses()) == 10
-        model.test()
-        assert model.fake["B"].image.shape[-2:] == a
+        assert model.translate(scenes["A"], "A").fakes[0].image.shape[-2:] == a
 
 
 def cut(tensor, size):

@@ -21,15 +21,15 @@ from training.trainer import SaveClock
 
 def signal_in_step(monkeypatch, number: int, at: int) -> None:
     """Let a signal arrive in the middle of a step."""
-    honest, calls = InstaGANModel.train_groups, []
+    honest, calls = InstaGANModel.train_step, []
 
-    def train_groups(self):
+    def train_step(self, scenes):
         calls.append(1)
         if len(calls) == at:
             os.kill(os.getpid(), number)
-        yield from honest(self)
+        honest(self, scenes)
 
-    monkeypatch.setattr(InstaGANModel, "train_groups", train_groups)
+    monkeypatch.setattr(InstaGANModel, "train_step", train_step)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_saves_by_the_clock_do_not_mind_the_date(monkeypatch):
 def test_save_minutes_saves_inside_the_epoch(run, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(SaveClock, "due", lambda self: self.seconds == 30)
-        patch.setattr(InstaGANModel, "train_groups", interrupt_at(4, InstaGANModel.train_groups))
+        patch.setattr(InstaGANModel, "train_step", interrupt_at(4, InstaGANModel.train_step))
         run(train.main, "--name r --niter 1 --niter_decay 0 --save_minutes 0.5")
     assert state("r")["progress"]["images"] == 3
 
@@ -189,10 +189,10 @@ def test_save_minutes_saves_inside_the_epoch(run, monkeypatch):
 def interrupt_at(call: int, honest):
     calls = []
 
-    def train_groups(self):
+    def train_step(self, scenes):
         calls.append(1)
         if len(calls) == call:
             raise KeyboardInterrupt
-        yield from honest(self)
+        honest(self, scenes)
 
-    return train_groups
+    return train_step

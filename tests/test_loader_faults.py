@@ -92,15 +92,15 @@ def test_the_death_of_a_loader_process_names_what_it_read(own):
 
 def in_step(monkeypatch, number: int, call) -> None:
     """Let something happen in the middle of a step."""
-    honest, steps = InstaGANModel.train_groups, []
+    honest, steps = InstaGANModel.train_step, []
 
-    def train_groups(self):
+    def train_step(self, scenes):
         steps.append(1)
         if len(steps) == number:
             call()
-        yield from honest(self)
+        honest(self, scenes)
 
-    monkeypatch.setattr(InstaGANModel, "train_groups", train_groups)
+    monkeypatch.setattr(InstaGANModel, "train_step", train_step)
 
 
 def kill_loader(others: list) -> None:

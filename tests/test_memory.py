@@ -32,8 +32,7 @@ def test_a_part_is_released_before_the_next_is_computed():
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            model.set_input(batch)
-            model.optimize_parameters()
+            model.step(batch)
         peaks.append(peak)
     assert peaks[1] < 0.4 * peaks[0]
 
@@ -94,7 +93,7 @@ def test_out_of_memory_is_one_line_with_flags(error, run, monkeypatch, capsys):
     def explode(*_):
         raise error
 
-    monkeypatch.setattr("models.base_model.BaseModel.minimize", explode)
+    monkeypatch.setattr("models.base_model.BaseModel.update", explode)
     with pytest.raises(SystemExit) as stop:
         run(train.main, "--niter 1 --niter_decay 0")
     assert stop.value.code == 2

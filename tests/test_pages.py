@@ -13,8 +13,10 @@ import evaluate
 import test as test_command
 import train
 from conftest import random_scene
+from data.direction import BOTH_WAYS
 from data.scene import Scene
-from models.translator import Step, Translated
+from models.base_model import Step, Translated
+from models.showcase import shown
 from pages.results import Results, boxes_of, masks_of
 from pages.results_page import write_page
 from util.errors import UserError
@@ -38,24 +40,17 @@ class Options:
 
 def results_of(folder: Path, names=NAMES, counts=(3, 2, 1, 1, 2, 1), size: int = 32) -> Path:
     """A results folder of random translations in three sequential steps, B to A as well."""
-    results = Results(folder, Options, None, {"model": "insta_gan", "epoch": 7, "command": "x <y>"})
-    for target, source in ("BA", "AB"):
-        scene = random_scene(list(counts[: len(names)]), size=size, seed=ord(source)).map(
+    about = {"model": "insta_gan", "epoch": 7, "command": "x <y>"}
+    results = Results(folder, Options, None, about)
+    for way in BOTH_WAYS:
+        scene = random_scene(list(counts[: len(names)]), size=size, seed=ord(way.source)).map(
             lambda tensor: tensor.float() if tensor.is_floating_point() else tensor
         )
         scene = Scene(scene.image, scene.masks, scene.present, list(names), scene.numbers)
         fake = Scene(-scene.image, scene.masks.flip(-1), scene.present, list(names), scene.numbers)
-        visuals = {
-            f"{role}_img": own.image
-            for role, own in (
-                (f"real_{source}", scene),
-                (f"fake_{target}", fake),
-                (f"rec_{source}", scene),
-            )
-        }
-        steps = [Step([n[i : i + 1] for n in scene.numbers], fake.image) for i in range(3)]
-        places = list(range(len(names)))
-        results.add(places, scene, Translated(fake, visuals, steps), target)
+        steps = [Step(i, i + 1, fake) for i in range(3)]
+        columns = shown(way, Translated(scene, [fake], scene, steps=steps))
+        results.add(list(range(len(names))), scene, columns, steps, way)
     results.write()
     return folder
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from conftest import double_model, random_scene
 from data.scene import Scene
 from data.unaligned_seg_dataset import UnalignedSegDataset
-from models.pasting import Pasting, colours_around, paste_weight
+from models.pasting import LEFT_OUT, Pasting, colours_around, paste_weight
 from models.sequential import Group, divided
 from options.test_options import TestOptions
 
@@ -142,7 +142,7 @@ def test_other_objects_stay_and_lend_no_colour(first):
     for n, colour in enumerate((0.9, -0.9)):
         image = torch.where(masks[:, n : n + 1] > 0, colour, image)
     canvas = Scene(image, masks, torch.ones(1, 2, dtype=torch.bool))
-    source, others = divided(canvas, Group(first, first + 1, {}))
+    source, others = divided(canvas, Group(first, first + 1, {}, {}))
     gone = Scene(torch.zeros_like(image), torch.full_like(source.masks, -1.0), source.present)
     for pasting in (Pasting(0, on="fill"), Pasting(0, on="fill").exactly):
         pasted = pasting(source, gone, others).image
@@ -167,17 +167,19 @@ def test_objects_that_are_left_out_stay(tmp_path, monkeypatch, words):
     scene = dataset.domain("A")[0]
     there = scene.masks.amax(1, keepdim=True)
     if "ins_per" in words:
-        assert scene.masks.shape[1] == 2 and (scene.left_out == -1).all()
+        assert scene.masks.shape[1] == 2 and (scene.extras[LEFT_OUT] == -1).all()
         return
-    assert torch.equal(torch.maximum(there, scene.left_out)[0, 0] > 0, torch.tensor(masks.any(0)))
+    assert torch.equal(
+        torch.maximum(there, scene.extras[LEFT_OUT])[0, 0] > 0, torch.tensor(masks.any(0))
+    )
     gone = replace(scene, image=torch.zeros_like(scene.image), masks=-torch.ones_like(scene.masks))
     pasted = Pasting(0, on="fill").exactly(scene, gone).image
-    other = (scene.left_out > 0).expand_as(pasted)
+    other = (scene.extras[LEFT_OUT] > 0).expand_as(pasted)
     assert torch.equal(pasted[other], scene.image[other])
     assert torch.allclose(pasted[~other], torch.tensor(100 / 127.5 - 1))
     both = Scene.cat([scene, scene])
-    assert torch.equal(both.left_out[1], scene.left_out[0])
-    assert (dataset.domain("B")[0].left_out == -1).all()
+    assert torch.equal(both.extras[LEFT_OUT][1], scene.extras[LEFT_OUT][0])
+    assert (dataset.domain("B")[0].extras[LEFT_OUT] == -1).all()
 
 
 def write_scene(folder: Path, image: np.ndarray, masks: np.ndarray) -> None:
@@ -200,9 +202,8 @@ def test_the_background_stays_to_the_bit_at_inference(words, edge):
     wide = WORDS.replace("--ins_max 4 ", "") if "seg" in words else WORDS
     model = double_model(f"{wide} {words} --paste_edge {edge}")
     scene = random_scene([3, 1], size=48, seed=3)
-    model.set_input({"A": scene})
-    model.test()
-    real, fake, back = model.real["A"], model.fake["B"], model.reconstruction["A"]
+    moved = model.translate(scene, "A")
+    real, fake, back = moved.real, moved.fakes[0], moved.back
     reach = 2 if edge == "soft" or "fill" in words else 1
     there = (torch.cat([real.masks, fake.masks], 1) > 0).any(1, keepdim=True).double()
     outside = (paste_weight(there, reach, "hard") == 0).expand_as(real.image)
@@ -221,9 +222,7 @@ def test_the_order_of_instances_does_not_matter_in_one_step():
     other = Scene(scene.image, scene.masks[:, order], scene.present[:, order])
     found = []
     for one in (scene, other):
-        model.set_input({"A": one})
-        model.test()
-        found.append(model.fake["B"])
+        found.append(model.translate(one, "A").fakes[0])
     assert torch.allclose(found[0].image, found[1].image, atol=1e-12)
     assert torch.allclose(found[0].masks[:, order], found[1].masks, atol=1e-12)
 
@@ -231,13 +230,12 @@ def test_the_order_of_instances_does_not_matter_in_one_step():
 def test_fakes_and_reconstructions_are_pasted_and_identities_are_not():
     """What the losses see: the cycle's background is the fake's, which is the picture's."""
     model = double_model(f"{WORDS} --ins_per 2")
-    model.set_input({"A": random_scene([4], seed=1), "B": random_scene([2], seed=2)})
     seen = []
     direct = model.direction_losses
-    model.direction_losses = lambda direction, step: (
-        seen.append(step.translations[direction.source]) or direct(direction, step)
+    model.direction_losses = lambda cycle, moved, group: (
+        seen.append(moved) or direct(cycle, moved, group)
     )
-    model.optimize_parameters()
+    model.step({"A": random_scene([4], seed=1), "B": random_scene([2], seed=2)})
     assert len(seen) == 3  # two groups of A, one of B
     for moved in seen:
         for canvas, made in ((moved.source, moved.fake), (moved.fake, moved.reconstruction)):
@@ -253,7 +251,6 @@ def test_fakes_and_reconstructions_are_pasted_and_identities_are_not():
 def test_sizes_that_no_halving_divides(on):
     model = double_model(f"{WORDS} --ins_per 2 --paste_on {on}")
     scene = random_scene([3], size=52, seed=3).map(lambda t: t[..., :36] if t.dim() == 4 else t)
-    model.set_input({"A": scene})
-    model.test()
-    assert model.fake["B"].image.shape == scene.image.shape
-    assert model.fake["B"].image.isfinite().all()
+    fake = model.translate(scene, "A").fakes[0]
+    assert fake.image.shape == scene.image.shape
+    assert fake.image.isfinite().all()

@@ -10,6 +10,7 @@ from conftest import double_model, random_scene, train_options
 from data import create_dataset
 from data.scene import Scene
 from loggers.records import (
+    Curves,
     alarms,
     continuous,
     cut_logs,
@@ -20,9 +21,12 @@ from loggers.records import (
     thinned,
 )
 from models import create_model
+from models.insta_gan_model import InstaGANModel
 from models.mask_facts import MaskFacts, count
 from models.showcase import Showcase
 from training.progress import Progress
+
+CURVES = Curves.of(InstaGANModel)
 
 
 def record(total: int, **more) -> dict:
@@ -33,7 +37,7 @@ def record(total: int, **more) -> dict:
 
 def test_panels_have_one_role_and_both_directions():
     masks = {"area": {"A": 0.9, "B": 1.1}, "kept": {"A": 1.0, "B": 0.5}}
-    found = panels(record(8, masks=masks, memory=2_000_000_000))
+    found = panels(record(8, masks=masks, memory=2_000_000_000), CURVES)
     assert found["adversarial loss, generators"] == {"G_A": 0.3, "G_B": 0.4}
     assert found["adversarial loss, discriminators"] == {"D_A": 0.2}
     assert found["cycle loss"] == {"cyc_A": None} and found["odd loss"] == {"odd": 1.0}
@@ -42,13 +46,13 @@ def test_panels_have_one_role_and_both_directions():
     assert found["mask area, translated / real"] == {"A to B": 0.9, "B to A": 1.1}
     assert found["instances, translated / real"]["B to A"] == 0.5
     assert found["GPU memory, GB"] == {"peak": 2.0}
-    assert "GPU memory, GB" not in panels(record(8))
+    assert "GPU memory, GB" not in panels(record(8), CURVES)
 
 
 def test_scores_have_panels_and_are_never_thinned_out():
     scores = {"AtoB": {"mask_iou": 0.5}, "BtoA": {"mask_iou": 0.7}}
     many = [record(i, **({"scores": scores} if i == 3 else {})) for i in range(9)]
-    assert panels(many[3])["validation: mask_iou"] == {"A to B": 0.5, "B to A": 0.7}
+    assert panels(many[3], CURVES)["validation: mask_iou"] == {"A to B": 0.5, "B to A": 0.7}
     assert [one["total"] for one in thinned(many, points=2)] == [3, 8]
     assert [one["total"] for one in thinned(many, points=9)] == list(range(9))
 
@@ -102,13 +106,18 @@ def test_a_collapse_is_an_alarm_until_it_is_over():
         return record(total, masks={"empty": {"A": empty, "B": 0.0}, "full": {"A": 0.0, "B": full}})
 
     healthy, empty = [at(t, 0.0) for t in (4, 8)], [at(t, 1.0) for t in (12, 16, 20)]
-    assert alarms(healthy) == alarms([*healthy, *empty[:2]]) == alarms([record(4)] * 5) == []
-    assert alarms([*healthy, *empty]) == [
+    assert (
+        alarms(healthy, CURVES)
+        == alarms([*healthy, *empty[:2]], CURVES)
+        == alarms([record(4)] * 5, CURVES)
+        == []
+    )
+    assert alarms([*healthy, *empty], CURVES) == [
         "A to B: the translated masks are all empty since picture 12"
     ]
-    assert alarms([*empty, at(24, 0.5)]) == []
+    assert alarms([*empty, at(24, 0.5)], CURVES) == []
     full = [at(t, 0.0, 1.0) for t in (4, 8, 12)]
-    assert alarms(full) == ["B to A: the translated masks are all full since picture 4"]
+    assert alarms(full, CURVES) == ["B to A: the translated masks are all full since picture 4"]
 
 
 def test_smoothing_is_an_exponential_mean():
@@ -151,8 +160,7 @@ def test_facts_of_a_step_are_those_of_its_last_canvas(ins_per):
         model = double_model(
             f"--batch_size 2 --ins_max 3 --ins_per {ins_per}{words} --lr 0 --lr_D 0"
         )
-        model.set_input({d: random_scene([3, 1], seed=ord(d), slots=3) for d in "AB"})
-        model.optimize_parameters()
+        model.step({d: random_scene([3, 1], seed=ord(d), slots=3) for d in "AB"})
         found.append(model.get_current_facts()["masks"])
     for name, own in found[0].items():
         assert own == pytest.approx(found[1][name]), name
@@ -184,12 +192,15 @@ def test_what_is_shown_are_the_first_pictures_of_a_phase(shapes, tmp_path):
     opt.dataroot = str(shapes)
     model = create_model(opt, torch.device("cpu"))
     showcase = Showcase(opt, create_dataset(opt), model)
-    scenes = showcase.scenes()
-    assert list(scenes) == ["real_A", "fake_B", "rec_A", "real_B", "fake_A", "rec_B"]
-    assert scenes["real_A"].names == sorted(p.stem for p in (shapes / "testA").glob("*.png"))
-    assert {scene.image.device.type for scene in scenes.values()} == {"cpu"}
-    again = showcase.scenes()
-    assert torch.equal(scenes["fake_B"].image, again["fake_B"].image)
+    look = showcase.look()
+    assert list(look) == ["A to B", "B to A"]
+    columns = [column for shown in look.values() for column in shown]
+    assert " ".join(c.role for c in columns) == "real_A fake_B rec_A real_B fake_A rec_B"
+    assert [c.title for c in columns[:3]] == ["source", "translation", "and back"]
+    assert columns[0].scene.names == sorted(p.stem for p in (shapes / "testA").glob("*.png"))
+    assert {column.scene.image.device.type for column in columns} == {"cpu"}
+    again = showcase.look()
+    assert torch.equal(columns[1].scene.image, again["A to B"][1].scene.image)
 
 
 def test_looking_leaves_no_trace(run, tmp_path):

@@ -127,16 +127,16 @@ def training_of(shapes: Path, words: str = "--niter 2") -> Training:
 def test_a_training_that_was_stopped_goes_on(calls, shapes, tmp_path, monkeypatch):
     """Interrupted in its first epoch, then to the end; the time of both attempts is counted."""
     laboratory, training = Laboratory(tmp_path / "rows", 1, "-1"), training_of(shapes)
-    step, steps = InstaGANModel.optimize_parameters, []
+    step, steps = InstaGANModel.train_step, []
 
-    def interrupted(self):
+    def interrupted(self, scenes):
         steps.append(1)
         if len(steps) == 5:
             raise UserError("stopped")
-        step(self)
+        step(self, scenes)
 
     with monkeypatch.context() as patch:
-        patch.setattr(InstaGANModel, "optimize_parameters", interrupted)
+        patch.setattr(InstaGANModel, "train_step", interrupted)
         with pytest.raises(SystemExit):
             laboratory.train(training)
     first = laboratory.trained(training)

@@ -7,31 +7,49 @@ from test_records import record
 
 import train
 from conftest import random_scene
+from data.direction import BOTH_WAYS
 from data.scene import Scene
-from loggers.records import thinned
+from loggers.records import Curves, thinned
 from loggers.run_card import RunCard
 from loggers.training_page import TrainingPage, looks_of
+from models.base_model import Translated
+from models.insta_gan_model import InstaGANModel
+from models.showcase import Shown, shown
 from training.progress import Progress
 
 
-def scenes_of(names=("a", "b<i>")) -> dict[str, Scene]:
-    own = {}
-    for role in ("real_A", "fake_B", "rec_A", "real_B", "fake_A", "rec_B"):
-        scene = random_scene([2, 1], seed=len(own)).map(
-            lambda x: x.float() if x.is_floating_point() else x
-        )
-        own[role] = Scene(scene.image, scene.masks, scene.present, list(names), scene.numbers)
-    return own
+def look_of(names=("a", "b<i>")) -> dict[str, list[Shown]]:
+    look, seed = {}, 0
+    for way in BOTH_WAYS:
+        own = []
+        for _ in range(3):
+            scene = random_scene([2, 1], seed=seed).map(
+                lambda x: x.float() if x.is_floating_point() else x
+            )
+            own.append(Scene(scene.image, scene.masks, scene.present, list(names), scene.numbers))
+            seed += 1
+        look[way.words] = shown(way, Translated(own[0], [own[1]], own[2]))
+    return look
 
 
 def training_page(folder: Path, epochs=(1, 2, 3)) -> TrainingPage:
-    board = TrainingPage(RunCard("run <b>", folder, 8, 4, {"niter": "<3>"}, "python train.py <x>"))
+    board = TrainingPage(
+        RunCard(
+            "run <b>",
+            folder,
+            8,
+            4,
+            {"niter": "<3>"},
+            "python train.py <x>",
+            Curves.of(InstaGANModel),
+        )
+    )
     records = []
     board.open(records)
     for epoch in epochs:
         records.append(record(8 * epoch, masks={"area": {"A": 1.0, "B": 0.5}}))
         board.record(records)
-        board.pictures(Progress(epoch=epoch, images=8, total=8 * epoch), scenes_of())
+        board.pictures(Progress(epoch=epoch, images=8, total=8 * epoch), look_of())
     return board
 
 
@@ -41,7 +59,7 @@ def test_an_update_appends_and_costs_the_same(tmp_path):
     shell, before = page.read_text(), data.read_text()
     sizes = []
     for epoch in (4, 5):
-        board.pictures(Progress(epoch=epoch, images=8, total=8 * epoch), scenes_of())
+        board.pictures(Progress(epoch=epoch, images=8, total=8 * epoch), look_of())
         sizes.append(data.stat().st_size)
     assert page.read_text() == shell and data.read_text().startswith(before)
     assert sizes[1] - sizes[0] == sizes[0] - len(before.encode())
@@ -85,7 +103,7 @@ def test_news_keep_the_place_and_show_new_pictures_of_an_epoch(tmp_path, look):
     page = look(tmp_path / "web/index.html")
     page.wait_for_selector("#pictures img")
     page.keyboard.press("ArrowLeft")
-    board.pictures(Progress(epoch=3, images=9, total=25), scenes_of())
+    board.pictures(Progress(epoch=3, images=9, total=25), look_of())
     page.evaluate("load()")
     page.wait_for_function("looks[2].total === 25")
     assert page.inner_text("#epoch").startswith("epoch 2")
