@@ -5,7 +5,8 @@ of the folder to the bit. The file's pages belong to the kernel, which shares th
 processes and drops them when memory is short.
 
     magic, position of the description (int64)     16 bytes
-    per picture: uint8 [C, H, W], then its masks as bits [N, H, ceil(W / 8)]
+    per picture: uint8 [C, H, W], extras that are pictures or masks as more channels of it; then
+        its masks as bits [N, H, ceil(W / 8)]
     arrays: where each picture starts, its size, its name, its masks' numbers
     description: JSON, to the end of the file
 """
@@ -19,10 +20,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from data.scene_folder import Picture, SceneFolder, SceneListing
+from data.extras import Extras
+from data.scene_folder import Picture, SceneFolder
 from data.transforms import Preprocessing, draw_crop
 from util.errors import UserError
 from util.files import locked, write_atomic, write_text
@@ -35,9 +38,11 @@ PER_PROCESS = 50  # pictures worth starting another process for
 class SceneCache:
     """One domain's pictures from a packed file, with the methods of SceneFolder."""
 
-    def __init__(self, path: Path, how: Preprocessing):
+    def __init__(self, path: Path, how: Preprocessing, channels: int, extras: Extras | None):
         self.path = path
         self.how = how
+        self.of_image = channels
+        self.extras = extras
         self.bytes = np.memmap(path, np.uint8, "r").view(np.ndarray)
         start = int(self.bytes[8:16].view("<i8")[0])
         if self.bytes[:8].tobytes() != MAGIC or not 16 <= start < len(self.bytes):
@@ -56,7 +61,7 @@ class SceneCache:
 
     def __reduce__(self):
         """Loader processes map the file anew; pickled, a mapping would be copied."""
-        return SceneCache, (self.path, self.how)
+        return SceneCache, (self.path, self.how, self.of_image, self.extras)
 
     def __len__(self) -> int:
         return len(self.arrays["starts"])
@@ -94,7 +99,30 @@ class SceneCache:
         masks = torch.from_numpy(masks)[..., columns]
         if crop.flip:
             image, masks = image.flip(-1), masks.flip(-1)
-        return Picture(name, image, masks, tuple(self.arrays["numbers"][first:last].tolist()))
+        numbers = tuple(self.arrays["numbers"][first:last].tolist())
+        image, extras = unstacked(image, name, self.of_image, self.extras)
+        return Picture(name, image, masks, numbers, extras)
+
+
+def stacked(picture: Picture) -> Tensor:
+    """An image and its extras that are pictures or masks as one, uint8 [C', H, W]."""
+    pixels = [x for x in picture.extras.values() if x.dim() == 3]
+    return torch.cat([picture.image, *(x.to(torch.uint8) for x in pixels)])
+
+
+def unstacked(
+    pixels: Tensor, name: str, channels: int, extras: Extras | None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The image and the extras of `stacked`, and those that are numbers."""
+    image, rest, found = pixels[:channels], pixels[channels:], {}
+    for key, kind in extras.kinds.items() if extras else ():
+        if kind == "value":
+            found[key] = extras.values[key][name]
+            continue
+        count = channels if kind == "picture" else 1
+        found[key] = rest[:count] if kind == "picture" else rest[:count].bool()
+        rest = rest[count:]
+    return image, found
 
 
 def open_cache(folder: SceneFolder, where: Path, label: str, settings: list) -> SceneCache:
@@ -106,11 +134,11 @@ def open_cache(folder: SceneFolder, where: Path, label: str, settings: list) -> 
     settings = [*settings, how.mode, how.load_size, folder.channels]
     path = where / f"{label}_{digest(json.dumps(settings).encode())[:8]}.scenes"
     try:
-        cache = fresh_cache(path, folder.files, how)
+        cache = fresh_cache(path, folder)
         if cache is None:
             where.mkdir(parents=True, exist_ok=True)
             with locked(path):  # another process may be at it, and have it ready then
-                cache = fresh_cache(path, folder.files, how) or build_cache(folder, path)
+                cache = fresh_cache(path, folder) or build_cache(folder, path)
     except OSError as error:
         raise UserError(
             f"--cache: {error.filename or path}: {error.strerror}; name another folder, "
@@ -120,20 +148,20 @@ def open_cache(folder: SceneFolder, where: Path, label: str, settings: list) -> 
     return cache
 
 
-def fresh_cache(path: Path, files: SceneListing, how: Preprocessing) -> SceneCache | None:
+def fresh_cache(path: Path, folder: SceneFolder) -> SceneCache | None:
     """The cache at `path` if it was made of these very files.
 
     Sizes and times of the files are compared with a note beside the cache; should they differ, for
     instance because both were copied, the files' contents decide.
     """
     try:
-        cache = SceneCache(path, how)
+        cache = SceneCache(path, folder.how, folder.channels, folder.extras)
     except (OSError, ValueError, LookupError, TypeError):
         return None
-    stamp, note = stamp_of(files), path.with_suffix(".stamp")
+    stamp, note = stamp_of(folder), path.with_suffix(".stamp")
     if note.is_file() and note.read_text() == f"{stamp} {cache.key}":
         return cache
-    if content_key(files) != cache.key:
+    if content_key(folder) != cache.key:
         return None
     with suppress(OSError):  # a cache that can only be read is as good
         write_text(note, f"{stamp} {cache.key}")
@@ -144,7 +172,7 @@ def build_cache(folder: SceneFolder, path: Path) -> SceneCache:
     """Decode and resize every picture of the folder into one file."""
     for left_over in path.parent.glob(f".{path.name}.*.tmp"):
         left_over.unlink()  # of a process that was killed; the lock says that none is at work
-    stamp, key = stamp_of(folder.files), content_key(folder.files)
+    stamp, key = stamp_of(folder), content_key(folder)
     pictures = DataLoader(
         ResizedPictures(folder),
         batch_size=None,
@@ -153,22 +181,24 @@ def build_cache(folder: SceneFolder, path: Path) -> SceneCache:
         generator=torch.Generator(),  # the global one is to give the same weights as without
     )
     bar = tqdm(pictures, f"packing {path.stem}", unit="img", disable=None)
-    write_atomic(path, lambda file: write_pictures(file, bar, key, folder.channels))
-    if stamp_of(folder.files) != stamp:
+    write_atomic(path, lambda file: write_pictures(file, bar, key))
+    if stamp_of(folder) != stamp:
         path.unlink()
         raise UserError(f"--cache: files in {folder.files.root} changed while they were packed")
     write_text(path.with_suffix(".stamp"), f"{stamp} {key}")
-    return SceneCache(path, folder.how)
+    return SceneCache(path, folder.how, folder.channels, folder.extras)
 
 
-def write_pictures(file, pictures, key: str, channels: int) -> None:
+def write_pictures(file, pictures, key: str) -> None:
     """The file that SceneCache reads."""
     arrays = {"starts": [], "sizes": [], "numbers": [], "number_ends": [0]}
     names = [b""]
+    channels = 0
     file.write(MAGIC + bytes(8))
     for picture in pictures:
         if isinstance(picture, UserError):
             raise picture
+        channels = len(picture.image)
         arrays["starts"].append(file.tell())
         arrays["sizes"].extend(picture.image.shape[-2:])
         arrays["numbers"].extend(picture.numbers)
@@ -208,29 +238,30 @@ class ResizedPictures(Dataset):
             picture = self.folder.resized(index)
         except UserError as error:  # raised in another process it would be a traceback
             return error
-        return Picture(picture.name, picture.image.numpy(), picture.masks.numpy(), picture.numbers)
+        image, masks = stacked(picture).numpy(), picture.masks.numpy()
+        return Picture(picture.name, image, masks, picture.numbers)
 
 
 def unchanged(sample):
     return sample
 
 
-def stamp_of(files: SceneListing) -> str:
+def stamp_of(folder: SceneFolder) -> str:
     """A digest of the names, sizes and times of all files."""
     summary = hashlib.blake2b(digest_size=16)
-    for path in files.paths():
+    for path in folder.paths():
         facts = os.stat(path)
         times = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
         summary.update(repr((os.fspath(path), *times)).encode("utf-8", "surrogateescape"))
     return summary.hexdigest()
 
 
-def content_key(files: SceneListing) -> str:
+def content_key(folder: SceneFolder) -> str:
     """A digest of the names, relative to the dataset, and the contents of all files."""
     summary = hashlib.blake2b(digest_size=16)
-    for index in range(len(files)):
-        summary.update(files.record(index))
-    for path in files.paths():
+    for index in range(len(folder.files)):
+        summary.update(folder.files.record(index))
+    for path in folder.paths():
         summary.update(hashlib.blake2b(path.read_bytes()).digest())
     return summary.hexdigest()
 

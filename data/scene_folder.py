@@ -2,14 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from data.extras import Extras
 from data.masks import read_masks
 from data.pictures import SUFFIXES, list_pictures, read_image
 from data.transforms import Preprocessing, draw_crop, fit, resize_image, resize_masks
@@ -28,12 +29,20 @@ class SceneFiles:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as it is read: image uint8 [C, H, W], masks bool [N, H, W], their numbers."""
+    """A picture as it is read: image uint8 [C, H, W], masks bool [N, H, W], their numbers.
+
+    extras are those that a model asks for, see `Extras`.
+    """
 
     name: str
     image: Tensor
     masks: Tensor
     numbers: tuple[int, ...]
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def map_extras(self, function: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+        """The extras, `function` applied to pictures and masks."""
+        return {n: function(x) if x.dim() == 3 else x for n, x in self.extras.items()}
 
 
 class SceneListing(Sequence[SceneFiles]):
@@ -88,12 +97,14 @@ class SceneFolder:
         how: Preprocessing | None,
         channels: int,
         exif: str | None = None,
+        extras: Extras | None = None,
     ):
         """exif says how masks lie on turned photos whose size does not tell; see `read_masks`."""
         self.files = files
         self.how = how
         self.channels = channels
         self.exif = exif
+        self.extras = extras
 
     def __len__(self) -> int:
         return len(self.files)
@@ -107,14 +118,23 @@ class SceneFolder:
         files = self.files[index]
         image = read_image(files.image, self.channels)
         masks = read_masks(files.masks, files.image, image.shape[-2:], self.exif)
-        return Picture(files.name, torch.from_numpy(image), torch.from_numpy(masks), files.numbers)
+        size = image.shape[-2:]
+        extras = self.extras.load(files.name, size, self.channels) if self.extras else {}
+        tensors = (torch.from_numpy(image), torch.from_numpy(masks))
+        return Picture(files.name, *tensors, files.numbers, extras)
+
+    def paths(self) -> Iterator[Path]:
+        """All files, one after another."""
+        yield from self.files.paths()
+        yield from self.extras.paths() if self.extras else ()
 
     def resized(self, index: int) -> Picture:
         """A picture and its masks at the size that the crop is cut from."""
         picture = self.load(index)
         size = fit(picture.image.shape[-2:], self.how, picture.name)
         image, masks = resize_image(picture.image, size), resize_masks(picture.masks, size)
-        return replace(picture, image=image, masks=masks)
+        extras = picture.map_extras(lambda pixels: resize(pixels, size))
+        return replace(picture, image=image, masks=masks, extras=extras)
 
     def read(self, index: int, generator: torch.Generator) -> Picture:
         """A picture and its masks, under one geometry."""
@@ -122,7 +142,13 @@ class SceneFolder:
             return self.load(index)
         picture = self.resized(index)
         crop = draw_crop(tuple(picture.image.shape[-2:]), self.how, generator)
-        return replace(picture, image=crop.cut(picture.image), masks=crop.cut(picture.masks))
+        image, masks = crop.cut(picture.image), crop.cut(picture.masks)
+        return replace(picture, image=image, masks=masks, extras=picture.map_extras(crop.cut))
+
+
+def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """A picture or a mask at another size."""
+    return (resize_masks if pixels.dtype == torch.bool else resize_image)(pixels, size)
 
 
 def find_scenes(root: Path, phase: str, domain: str, with_masks: bool) -> SceneListing:

@@ -1,5 +1,6 @@
 """Geometry, drawn once for an image and all its masks, and what becomes of a set of masks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ class Preprocessing:
     fine_size: tuple[int, int]
     flip: bool
     random: bool
+    multiple: int = 4  # that the model needs of sizes that no crop makes
+    least: int = 24  # height and width at the least
 
     @property
     def crops(self) -> bool:
@@ -61,8 +64,9 @@ def fit(size: tuple[int, int], how: Preprocessing, name: str) -> tuple[int, int]
         height, width = how.load_size
     elif how.mode.startswith("scale_width"):
         height, width = height * how.load_size[1] / width, how.load_size[1]
-    if not how.crops:  # the generator halves the picture twice
-        height, width = (max(24, round(side / 4) * 4) for side in (height, width))
+    if not how.crops:
+        height, width = (round(side / how.multiple) * how.multiple for side in (height, width))
+        height, width = max(how.least, height), max(how.least, width)
     height, width = round(height), round(width)
     if how.crops and (height < how.fine_size[0] or width < how.fine_size[1]):
         raise UserError(
@@ -116,16 +120,23 @@ def order_instances(
     return torch.from_numpy(pixels[kept]), tuple(numbers[i] for i in kept)
 
 
-def make_scene(image: Tensor, masks: Tensor, name: str, numbers: tuple[int, ...]) -> Scene:
+def make_scene(
+    image: Tensor,
+    masks: Tensor,
+    name: str,
+    numbers: tuple[int, ...],
+    extras: Mapping[str, Tensor] | None = None,
+) -> Scene:
     """A scene of one from an image [C, H, W] and masks [N, H, W]; without any, one absent mask."""
     present = torch.ones(1, len(masks), dtype=torch.bool)
-    return Scene(image[None], masks[None], present, [name], [numbers]).padded(1)
+    more = {key: tensor[None] for key, tensor in (extras or {}).items()}
+    return Scene(image[None], masks[None], present, [name], [numbers], more).padded(1)
 
 
-def pad_scene(scene: Scene, multiple: int = 4, least: int = 24) -> Scene:
+def pad_scene(scene: Scene, multiple: int, least: int) -> Scene:
     """The scene grown at the bottom and the right, by reflection, to sides the networks take."""
     height, width = scene.image.shape[-2:]
-    grow = [max(least, -(-side // multiple) * multiple) - side for side in (height, width)]
+    grow = [-(-max(side, least) // multiple) * multiple - side for side in (height, width)]
     return scene.map(lambda t: reflect(reflect(t, grow[0], -2), grow[1], -1) if t.dim() == 4 else t)
 
 

@@ -10,6 +10,7 @@ import torch
 
 from data.base_dataset import BaseDataset, Draw, generator_for
 from data.checks import check_headers, check_names, refuse
+from data.extras import Extras
 from data.pixel_checks import check_pixels, first_look, nothing_to_translate
 from data.scene import Scene
 from data.scene_cache import SceneCache, open_cache
@@ -89,7 +90,17 @@ class UnalignedDataset(BaseDataset):
         limit = self.opt.max_dataset_size
         if limit and limit < len(files):
             files = files.select(range(limit))
-        return SceneFolder(files, self.how, self.opt.input_nc, self.opt.exif)
+        return self.scene_folder(files, self.opt.phase, domain, self.how)
+
+    def scene_folder(
+        self, files: SceneListing, phase: str, domain: str, how: Preprocessing | None
+    ) -> SceneFolder:
+        """The pictures of a domain, with the extras that the model asks for."""
+        kinds = getattr(self.opt, "extras", {})
+        names = [scene.name for scene in files] if kinds else []
+        root = Path(self.opt.dataroot)
+        extras = Extras(root, f"{phase}{domain}", kinds, names) if kinds else None
+        return SceneFolder(files, how, self.opt.input_nc, self.opt.exif, extras)
 
     def choose(self, files: SceneListing, domain: str) -> SceneListing:
         """The pictures that take part."""
@@ -98,7 +109,9 @@ class UnalignedDataset(BaseDataset):
     def selection(self) -> list:
         """What decides which pictures take part, so that each choice has its own cache."""
         root = str(Path(self.opt.dataroot).resolve()) if self.opt.cache else ""
-        return [root, self.with_masks, self.opt.max_dataset_size, self.opt.exif]
+        kinds = getattr(self.opt, "extras", {})
+        own = [root, self.with_masks, self.opt.max_dataset_size, self.opt.exif]
+        return [*own, kinds] if kinds else own
 
     def __len__(self) -> int:
         return max(len(source) for source in self.sources.values())
@@ -127,7 +140,8 @@ class UnalignedDataset(BaseDataset):
     ) -> Scene:
         """One picture and its masks, under one geometry."""
         picture = source.read(index, generator)
-        return make_scene(picture.image, picture.masks, picture.name, picture.numbers)
+        own = (picture.name, picture.numbers, picture.extras)
+        return make_scene(picture.image, picture.masks, *own)
 
     def domain(self, letter: str) -> Sequence[Scene]:
         return DomainScenes(self, letter)
@@ -147,7 +161,7 @@ class UnalignedDataset(BaseDataset):
         if not usable:
             raise UserError(f"{phase}{domain} has no picture with a mask")
         files = files.select(usable[:count])
-        source = SceneFolder(files, how, self.opt.input_nc, self.opt.exif)
+        source = self.scene_folder(files, phase, domain, how)
         scenes = [self.read(source, i, generator_for(0, i)) for i in range(len(source))]
         return [scene for scene in scenes if scene.image.shape == scenes[0].image.shape]
 
@@ -183,6 +197,8 @@ def preprocessing(opt) -> Preprocessing | None:
         fine_size=(opt.fineSizeH, opt.fineSizeW),
         flip=not opt.no_flip,
         random=opt.is_train,
+        multiple=opt.size_multiple,
+        least=opt.least_size,
     )
 
 

@@ -83,12 +83,12 @@ class UnalignedSegDataset(UnalignedDataset):
         """
         picture = source.read(index, generator)
         masks, numbers = self.order(picture.masks, picture.numbers, generator)
-        scene = make_scene(picture.image, masks, picture.name, numbers)
+        scene = make_scene(picture.image, masks, picture.name, numbers, picture.extras)
         if getattr(self.opt, "paste_on", "source") != "fill":
             return scene
         others = [i for i, number in enumerate(picture.numbers) if number not in numbers]
         left_out = picture.masks[others].any(0)  # nowhere, if there are none
-        return replace(scene, extras={"left_out": left_out[None, None]})
+        return replace(scene, extras={**scene.extras, "left_out": left_out[None, None]})
 
     def order(self, masks: torch.Tensor, numbers: tuple[int, ...], generator: torch.Generator):
         """The instances that take part, in the order of their translation."""

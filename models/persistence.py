@@ -16,7 +16,7 @@ from util.errors import UserError
 # What may be another at each start of a run, or says only where it is and how it is watched.
 OF_A_START = (
     *("name", "suffix", "checkpoints_dir", "typed", "dry_run", "resume", "overwrite"),
-    *("continue_train", "label", "epoch", "epoch_count"),
+    *("continue_train", "start_from", "label", "epoch", "epoch_count"),
     *("logger", "display_id", "display_port", "display_server", "display_env", "display_start"),
     *("num_threads", "gpu_ids", "verbose", "dist_timeout", "data_patience"),
 )
@@ -37,11 +37,38 @@ class Persistent:
             self.loaded = f"{label}, averaged" if averaged else label
             return f"weights: {self.loaded}"
         if not self.opt.continue_train:
-            return "starting anew"
+            return self.start_from(self.opt.start_from) if self.opt.start_from else "starting anew"
         if label == "latest" and checkpoints.has_state():
             checkpoints.resume(self, progress)
             return f"continuing at epoch {progress.epoch}, {progress.images} pictures into it"
         return self.load_networks(checkpoints, label) + f", at epoch {progress.epoch}"
+
+    def start_from(self, where: str) -> str:
+        """Load the networks that another run has under the same names; returns a line to print."""
+        run, _, label = where.partition(":")
+        folder = Path(run) if Path(run).is_dir() else Path(self.opt.checkpoints_dir) / run
+        there = Checkpoints(folder)
+        label = label or "latest"
+        names = [name for name in there.networks(label) if name in self.networks]
+        if not names:
+            raise UserError(
+                f"--start_from {where}: {folder} has no weights `{label}` of any network of "
+                f"--model {self.opt.model}, {', '.join(self.networks)}"
+            )
+        self.load_named(there, label, {name: name for name in names})
+        fresh = [name for name in self.networks if name not in names]
+        rest = f"; fresh are {', '.join(fresh)}" if fresh else ""
+        return f"starting from {', '.join(names)} of {folder}, `{label}`{rest}"
+
+    def load_named(self, checkpoints: Checkpoints, label: str, files: Mapping[str, str]) -> None:
+        """Load networks by their names in the files of the label."""
+        states = {name: checkpoints.weights(label, file) for name, file in files.items()}
+        for name, state in states.items():
+            path = checkpoints.weights_path(label, files[name])
+            checkpoints.explain_mismatch(path, self, {name: state})
+        self.load_network_states(states)
+        if self.averages:
+            self.averages.restart()
 
     def takes_averages(self, checkpoints: Checkpoints, label: str) -> bool:
         """Whether a test takes averaged weights: as `--weights` says, or if there are any."""
@@ -66,17 +93,8 @@ class Persistent:
             for name in self.networks
             if name not in self.translating and not checkpoints.has_weights(label, name)
         ]
-        states = {
-            name: checkpoints.weights(label, name + suffix)
-            for name in self.networks
-            if name not in fresh
-        }
-        for name, state in states.items():
-            path = checkpoints.weights_path(label, name + suffix)
-            checkpoints.explain_mismatch(path, self, {name: state})
-        self.load_network_states(states)
-        if self.averages:
-            self.averages.restart()
+        files = {name: name + suffix for name in self.networks if name not in fresh}
+        self.load_named(checkpoints, label, files)
         new = f"fresh optimisers and fresh {', '.join(fresh)}" if fresh else "fresh optimisers"
         return f"starting from the weights `{label}` with {new}"
 

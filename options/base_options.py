@@ -174,12 +174,15 @@ class BaseOptions:
         opt.name = run_name(opt)
         opt.label = f"iter_{opt.load_iter}" if opt.load_iter else opt.epoch
         opt.gpu_ids = parse_gpu_ids(opt.gpu_ids)
-        models.find_model(opt.model).complete_options(opt)
+        model = models.find_model(opt.model)
+        model.complete_options(opt)
+        opt.extras = dict(model.extras)
         if opt.num_threads is None:
             opt.num_threads = 4 if opt.gpu_ids else 0
         for side in "HW":
             if getattr(opt, f"fineSize{side}") is None:
                 setattr(opt, f"fineSize{side}", 200)
+        opt.size_multiple, opt.least_size = model.size_multiple(opt), model.least_size(opt)
 
     def problems(self, opt: argparse.Namespace):
         """One line for each value that cannot work."""
@@ -207,8 +210,7 @@ class BaseOptions:
             yield from islice(self.size_problems(opt), 1)  # height and width share their mistake
 
     def size_problems(self, opt: argparse.Namespace):
-        model = models.find_model(opt.model)
-        multiple, least = model.size_multiple(opt), model.least_size(opt)
+        multiple, least = opt.size_multiple, opt.least_size
         for side in "HW":
             fine, load = getattr(opt, f"fineSize{side}"), getattr(opt, f"loadSize{side}")
             if fine % multiple:

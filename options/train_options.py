@@ -40,6 +40,12 @@ class TrainOptions(BaseOptions):
             "--continue_train", action="store_true", help="go on where the run stopped"
         )
         group.add_argument(
+            "--start_from",
+            metavar="RUN[:EPOCH]",
+            help="begin with the weights of another run, its name or folder: of all networks of "
+            "the same names, for a second phase or fine-tuning; the rest starts fresh",
+        )
+        group.add_argument(
             "--resume",
             choices=("auto",),
             help="auto: go on if the run has begun, else begin: one command for both",

@@ -170,6 +170,7 @@ function instance(detail, roles, number, place) {
   if (!box) parts.push(element("span", { class: "soft" }, "empty mask"));
   else for (const kind of ["img", `mask_${number}`])
     for (const [role, when] of [[roles.real, "before"], [roles.fake, "after"]]) {
+      if (kind !== "img" && role === roles.fake && !detail.told_apart) continue; // has no masks
       const words = kind === "img" ? when : `mask ${when}`;
       const part = crop(detail, `${detail.files}_${role}_${kind}.png`, box, `instance ${number}, ${words}`);
       parts.push(element("figure", {}, part, element("figcaption", {}, words)));

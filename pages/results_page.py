@@ -211,6 +211,7 @@ def detail_of(
         "files": url(f"images/{picture['name']}"),
         "columns": [[visual.removesuffix("_img"), title] for title, visual in shown],
         "instances": [int(number) for number in numbers],
+        "told_apart": any(key.startswith("fake_") for key in picture["masks"]),
         "outlines": sorted(picture.get("outlines", {})),
         "steps": [step["instances"] for step in picture.get("steps", [])],
         "boxes": picture.get("boxes", {}),

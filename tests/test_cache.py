@@ -83,7 +83,7 @@ def test_workers_map_the_file_and_give_the_same_batches(root, capsys):
     assert "cache: trainA: 6 pictures in" in capsys.readouterr().out
     path = next((root / "cache").glob("trainA*.scenes"))
     how = create_dataset(options(root)).how
-    assert len(pickle.dumps(SceneCache(path, how))) < 1000  # a path, not the contents
+    assert len(pickle.dumps(SceneCache(path, how, 3, None))) < 1000  # a path, not the contents
 
 
 def test_building_draws_nothing_from_the_global_generator(root):

@@ -121,7 +121,7 @@ def test_padding_by_reflection_is_undone_by_cropping(size):
     scene = random_scene([1], size=64).map(
         lambda t: t[..., : size[0], : size[1]] if t.dim() == 4 else t
     )
-    padded = pad_scene(scene)
+    padded = pad_scene(scene, 4, 24)
     height, width = padded.image.shape[-2:]
     assert height % 4 == width % 4 == 0 and min(height, width) >= 24
     assert torch.equal(padded.image[..., : size[0], : size[1]], scene.image)

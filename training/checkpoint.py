@@ -6,15 +6,19 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import torch
-
-from training.distributed import from_main, gather, is_main, rank, world_size
+from training.distributed import from_main, gather, is_main, rank
 from training.progress import Progress
+from training.run_state import (
+    arithmetic,
+    difference,
+    process_state,
+    random_states,
+    set_random_states,
+)
 from training.saver import KeptCopy, Saver
 from training.state_file import TornError, first_line, load_file, read_state, save, write_state
 from util.errors import UserError
 from util.files import keep_as, remove, remove_leftovers, sole_owner, sync_folder, write_atomic
-from util.stamp import device_name
 
 STATE_FILE = "state.pt"
 COMING_FILE = "state_coming.pt"  # the save that is being written
@@ -230,6 +234,13 @@ class Checkpoints:
             )
         return load_file(path)
 
+    def networks(self, label: str) -> list[str]:
+        """The networks that there are weights of under a label, without averages."""
+        found = [p.stem.removeprefix(f"{label}_net_") for p in self.folder.glob(f"{label}_net_*")]
+        if not found and label == "latest" and self.has_state():
+            found = list(self.state_weights()[1])
+        return sorted(name for name in found if not name.endswith(AVERAGED))
+
     def labels(self, name: str) -> list[str]:
         """What `--epoch` can be for the network `name`: numbers first."""
         found = (re.fullmatch(rf"(.+)_net_{name}\.pth", p.name) for p in self.folder.glob("*.pth"))
@@ -257,43 +268,3 @@ def weights_of(state: Mapping) -> dict[str, Mapping]:
     """All that a state has a .pth file of, by the network's name there."""
     averages = state["model"].get("averages", {})  # none in older states
     return state["model"]["networks"] | {name + AVERAGED: own for name, own in averages.items()}
-
-
-def process_state(states: list[dict]) -> dict | None:
-    """What this process had of its own; None, with a note, if there were more or fewer of them."""
-    if len(states) == world_size():
-        return states[rank()]
-    print(
-        f"note: the number of processes was {len(states)} and is {world_size()}: pools of past "
-        "fakes, random states and the mean loss of the epoch start anew"
-    )
-    return None
-
-
-def arithmetic(device: torch.device) -> dict[str, str | int]:
-    """What the last bits of all numbers depend on."""
-    return {
-        "torch": str(torch.__version__),
-        "device": device_name(device),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def difference(before: Mapping, now: Mapping) -> str:
-    """In which of these two differ, in words, or ''."""
-    return ", ".join(
-        f"{name} was {before[name]} and is {value}"
-        for name, value in now.items()
-        if before.get(name, value) != value
-    )
-
-
-def random_states() -> dict:
-    """The states of torch's global generators."""
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-
-
-def set_random_states(states: dict) -> None:
-    torch.set_rng_state(states["cpu"])
-    if len(states["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(states["cuda"])

@@ -8,8 +8,9 @@ from util.errors import UserError, did_you_mean
 
 def names_in(package: str, kind: str) -> list[str]:
     """Names of the files NAME_KIND.py in a package, without the base class."""
-    folder = Path(importlib.import_module(package).__file__).parent
-    names = [path.stem.removesuffix(f"_{kind}") for path in folder.glob(f"*_{kind}.py")]
+    folders = map(Path, importlib.import_module(package).__path__)
+    found = (path for folder in folders for path in folder.glob(f"*_{kind}.py"))
+    names = [path.stem.removesuffix(f"_{kind}") for path in found]
     return sorted(name for name in names if name != "base")
 
 
