@@ -33,9 +33,9 @@ from benchmarks.convolutions import floor_seconds, matrix_flops, recorded_convol
 from data.scene import Scene
 from models import create_model
 from models.estimate import estimate
-from models.networks.precision import HALF, PRECISIONS
 from options.train_options import TrainOptions
 from training.distributed import world_size
+from training.precision import HALF, PRECISIONS
 from util.command_line import OneLineParser, aligned
 from util.device import prepare_device
 from util.errors import UserError, command

@@ -6,121 +6,27 @@ updates of a batch, `translate` translates one. Everything else here works for a
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from data.direction import BOTH_WAYS, Direction
 from data.scene import Scene
+from models.contract import Declared, Translated
 from models.exporting import Exportable
 from models.persistence import Persistent
 from training.averages import Averages
-from training.checkpoint import Checkpoints
 from training.execution import as_it_runs
 from training.update import Updating
 from util.errors import UserError
 
 
-class Step(NamedTuple):
-    """A step of a sequential translation: the masks start ... stop - 1, and the canvas after it."""
-
-    start: int
-    stop: int
-    canvas: Scene
-
-
-@dataclass(frozen=True)
-class Translated:
-    """What a model makes of a batch.
-
-    real    the batch as the model takes it
-    fakes   a scene for each style that it was asked for; the first one is scored
-    back    the first fake translated back, if the model can
-    extras  further pictures by name, [B, 1 or C, H, W] in [-1, 1], such as where it looked
-    steps   those of a sequential translation, in order
-    """
-
-    real: Scene
-    fakes: Sequence[Scene]
-    back: Scene | None = None
-    extras: Mapping[str, Tensor] = field(default_factory=dict)
-    steps: Sequence[Step] = ()
-
-    def map(self, function: Callable[[Tensor], Tensor]) -> "Translated":
-        """`function` applied to each of the tensors."""
-        return Translated(
-            self.real.map(function),
-            [fake.map(function) for fake in self.fakes],
-            self.back.map(function) if self.back else None,
-            {name: function(picture) for name, picture in self.extras.items()},
-            [step._replace(canvas=step.canvas.map(function)) for step in self.steps],
-        )
-
-
-class BaseModel(Updating, Persistent, ABC):
+class BaseModel(Declared, Updating, Persistent, ABC):
     """The contract of all models, see `models/__init__.py` for the shapes.
 
     `networks` are plain modules; what `add_network` returns is what a step calls.
     """
-
-    # ---- what a model declares
-    directions: ClassVar[Sequence[Direction]] = BOTH_WAYS
-    loss_names: ClassVar[Sequence[str]] = ()  # in the order of the logs
-    # Curves in panels: title -> label -> where the number stands in a record, `losses.G_A`.
-    panels: ClassVar[Mapping[str, Mapping[str, str]]] = {}
-    # Shares in a record that should not stay at 1, and what to say if they do.
-    alarms: ClassVar[Mapping[str, str]] = {}
-    alarm_advice: ClassVar[str] = "look at the pictures"
-    # Sums of losses in the progress bar: short name -> losses.
-    loss_summary: ClassVar[Mapping[str, Sequence[str]]] = {}
-    needs: ClassVar[frozenset[str]] = frozenset()  # `masks`, or names of extras
-    extras: ClassVar[Mapping[str, str]] = {}  # of each picture: name -> picture, mask or value
-    scored_by: ClassVar[Sequence[str]] = ("shapes", "background", "mask")  # evaluate.py's auto
-    tests_in_eval_mode: ClassVar[bool] = False  # else only with --eval
-    architecture_options: ClassVar[Sequence[str]] = ()  # a test takes them from the run
-    recipe_options: ClassVar[Sequence[str]] = ()  # and a run that goes on these
-
-    @classmethod
-    def size_multiple(cls, opt) -> int:
-        """Height and width of pictures have to be multiples of it."""
-        return 1
-
-    @classmethod
-    def least_size(cls, opt) -> int:
-        """The smallest height and width of pictures."""
-        return 1
-
-    @staticmethod
-    def modify_commandline_options(parser, is_train: bool):
-        """Add the model's own options to an argparse parser and return it."""
-        return parser
-
-    @classmethod
-    def complete_options(cls, opt) -> None:
-        """Fill in options of the model that depend on others."""
-
-    @classmethod
-    def option_problems(cls, opt) -> Iterator[str]:
-        """One line for each option that cannot go with the model."""
-        yield from ()
-
-    @classmethod
-    def fit_options_to_weights(cls, opt, checkpoints: Checkpoints) -> None:
-        """Read options of the architecture from weights that no options were saved with."""
-
-    @classmethod
-    def options_of_a_short_step(cls, opt) -> dict:
-        """Options with which a step is short and takes as much memory, to estimate that."""
-        return {}
-
-    @classmethod
-    def bytes_of_pools(cls, opt, sample: Mapping[str, Scene]) -> float:
-        """What full pools of past fakes take; sample has pictures of the run's size."""
-        return 0.0
 
     # ---- what a model computes
 
@@ -155,6 +61,7 @@ class BaseModel(Updating, Persistent, ABC):
         self.executions: dict[str, nn.Module] = {}  # how a step calls each network
         self.averages: Averages | None = None
         self.losses: dict[str, Tensor] = {}
+        self.counts: dict[str, Tensor] = {}  # sums since the last report, by domain
         self.loaded = ""  # the weights that a test uses, in words
 
     def add_network(self, name: str, network: nn.Module, translates: bool = False) -> nn.Module:
@@ -195,6 +102,18 @@ class BaseModel(Updating, Persistent, ABC):
         if self.averages:
             self.averages.update(number + pictures, pictures)
         return self.guard.end_step()
+
+    def count(self, domain: str, counts: Tensor) -> None:
+        """Add to the counts of a domain, on the device: no step waits for them."""
+        self.counts[domain] = self.counts.get(domain, 0) + counts
+
+    def read_counts(self, length: int) -> dict[str, list[float]]:
+        """The counts of all processes since the last call, by source domain; all have to ask."""
+        nothing = torch.zeros(length, device=self.device)
+        domains = [way.source for way in self.directions]
+        rows = torch.stack([self.counts.get(domain, nothing) for domain in domains])
+        self.counts = {}
+        return dict(zip(domains, self.over_processes(rows).tolist(), strict=True))
 
     def on_device(self, scenes: Mapping[str, Scene]) -> dict[str, Scene]:
         """Scenes as networks take them."""

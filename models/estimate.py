@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map_only
 from data.scene import Scene
 from models import find_model
 from models.base_model import BaseModel
-from models.networks.precision import HALF
+from training.precision import HALF
 from util.memory import PeakBytes
 
 WORKSPACE = 1.2  # what convolutions use for themselves, as measured: docs/performance.md

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from data.scene import Scene
-from models.networks.generators import erase_absent
+from models.networks.insta_gan import erase_absent
 from models.pasting import LEFT_OUT, Pasting, grown
 from util.errors import UserError
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
+from models.cycles import Cycle
 from models.losses import context_loss
 from models.sequential import Group, Translation, cut_groups
-from models.unpaired import Cycle, UnpairedModel
+from models.unpaired import UnpairedModel
 from models.unpaired_options import LOSSES, loss_names, panels
 
 

@@ -1,15 +1,17 @@
-"""The paper's losses as pure functions of scenes, one value per sample: [B].
+"""The paper's losses as pure functions of scenes, one value per sample, [B]; and a count of masks.
 
 x, a are a source image and its masks, y', b' their translation. Weights and the mean over the batch
 are the model's business.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from data.scene import Scene
 
 GAN_MODES = ("lsgan", "vanilla")
+FULL = 0.95  # of the picture: such a mask marks no instance any more
 
 
 def adversarial_loss(scores: Tensor, real: bool, mode: str = "lsgan") -> Tensor:
@@ -41,3 +43,13 @@ def context_loss(source: Scene, fake: Scene) -> Tensor:
     """
     background = 1 - (source.union() + fake.union()).clamp(max=1)
     return (background * (source.image - fake.image).abs()).mean((1, 2, 3))
+
+
+@torch.no_grad()
+def mask_counts(source: Scene, fake: Scene) -> Tensor:
+    """Instances, their area, that of their translations, and how many are empty or full: [5]."""
+    there = source.present
+    real, new = ((masks > 0).flatten(2).sum(2) * there for masks in (source.masks, fake.masks))
+    full = new > FULL * source.masks.shape[-2:].numel()
+    empty = there & (new == 0)
+    return torch.stack([x.sum().float() for x in (there, real, new, empty, full)])

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from data.base_dataset import BaseDataset
 from data.direction import Direction
 from data.scene import Scene
-from models.base_model import BaseModel, Translated
+from models.base_model import BaseModel
+from models.contract import Translated
 
 
 class Shown(NamedTuple):

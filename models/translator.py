@@ -9,7 +9,7 @@ from data.direction import Direction
 from data.scene import Scene
 from data.transforms import pad_scene
 from models import create_model, find_model
-from models.base_model import Translated
+from models.contract import Translated
 from training.checkpoint import Checkpoints
 from util.device import prepare_device
 

@@ -1,24 +1,19 @@
-"""Two generators, each the other's way back: what CycleGAN and InstaGAN have in common."""
+"""How CycleGAN and InstaGAN are trained and translate."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from data.direction import BOTH_WAYS, Direction
 from data.scene import Scene
-from models.base_model import BaseModel, Step, Translated
-from models.building import discriminator_keywords, generator_keywords
+from models.contract import Step, Translated
+from models.cycles import Cycle, CycleModel
 from models.diffaug import augmented
-from models.exporting import Exportable, count_masks, exportable_generator
 from models.image_pool import ImagePool
-from models.losses import adversarial_loss, set_l1_loss
-from models.mask_facts import MaskFacts
-from models.networks import build_discriminator, build_generator
-from models.pasting import Pasting, pasting_of
+from models.losses import adversarial_loss, mask_counts, set_l1_loss
+from models.pasting import Pasting
 from models.sequential import (
     Group,
     Translation,
@@ -29,80 +24,16 @@ from models.sequential import (
     translate_alone,
     unfinished,
 )
-from models.unpaired_options import UnpairedOptions
-from training.distributed import rank
 
 
-@dataclass(frozen=True)
-class Cycle:
-    """One direction with all that it is trained by; the other has the roles swapped.
-
-    letter is the suffix of its generator, its discriminator and its losses. The trap of the
-    official names: D_A, like G_A, belongs to the direction A -> B and so judges domain *B*.
-    The last three fields are for training.
-    """
-
-    source: str
-    target: str
-    letter: str
-    generator: nn.Module
-    back_generator: nn.Module
-    discriminator: nn.Module | None = None
-    pool: ImagePool | None = None
-    weight: float = 0.0
-
-
-class UnpairedModel(UnpairedOptions, BaseModel):
+class UnpairedModel(CycleModel):
     """Translation of two domains into one another, learnt without pairs, both ways at once.
 
     A model says what of a scene it translates (`prepare`), in which groups (`cut`), by networks of
     how many mask channels (`mask_slots`), and may add to the losses (`content_losses`).
     """
 
-    directions = BOTH_WAYS
-
-    def __init__(self, opt, device: torch.device):
-        super().__init__(opt, device)
-        self.mask_facts = MaskFacts()
-        self.pasting = pasting_of(opt)
-        slots, judged = self.mask_slots(opt)
-        of_generators = generator_keywords(opt, slots)
-        generators = {x: build_generator(**of_generators) for x in "AB"}
-        runs = {x: self.add_network(f"G_{x}", g, translates=True) for x, g in generators.items()}
-        judges: dict[str, nn.Module] = {}
-        if self.is_train:
-            of_discriminators = discriminator_keywords(opt, judged)
-            discriminators = {x: build_discriminator(**of_discriminators) for x in "AB"}
-            judges = {x: self.add_network(f"D_{x}", d) for x, d in discriminators.items()}
-            for i, x in enumerate("AB"):
-                self.pools[f"fake_{x}"] = ImagePool(opt.pool_size, opt.seed + 2 * rank() + i)
-            betas = (opt.beta1, 0.999)
-            self.add_optimizer("G", ["G_A", "G_B"], opt.lr, betas=betas)
-            self.add_optimizer("D", ["D_A", "D_B"], opt.lr_D, betas=betas)
-            self.average()
-        self.cycles = {way.source: self.cycle(way, runs, judges) for way in self.directions}
-
-    def cycle(
-        self, way: Direction, runs: Mapping[str, nn.Module], judges: Mapping[str, nn.Module]
-    ) -> Cycle:
-        letter, back = (way.target, way.source) if self.opt.swap_networks else way
-        cycle = Cycle(*way, letter, runs[letter], runs[back])
-        if not self.is_train:
-            return cycle
-        weight = getattr(self.opt, f"lambda_{letter}")
-        return replace(
-            cycle,
-            discriminator=judges[letter],
-            pool=self.pools[f"fake_{way.target}"],
-            weight=weight,
-        )
-
     # ---- what makes a model of this family
-
-    @staticmethod
-    def mask_slots(opt) -> tuple[int, int]:
-        """Mask channels of generators and of discriminators, where masks are channels (`basic`)."""
-        return 0, 0
 
     def prepare(self, scene: Scene) -> Scene:
         """What is translated of a scene from the loader."""
@@ -137,7 +68,9 @@ class UnpairedModel(UnpairedOptions, BaseModel):
         for group in groups:
             canvases = self.update("G", self.generator_losses, canvases, group)
             self.update("D", self.discriminator_losses, scenes, canvases, group)
-        self.mask_facts.add(scenes, canvases)
+        for domain, scene in scenes.items():
+            if scene.masks.shape[1]:
+                self.count(domain, mask_counts(scene, canvases[domain]))
 
     def generator_losses(
         self, canvases: Mapping[str, Scene], group: Group
@@ -185,13 +118,11 @@ class UnpairedModel(UnpairedOptions, BaseModel):
         self, scenes: Mapping[str, Scene], canvases: Mapping[str, Scene], group: Group
     ) -> tuple[dict[str, Tensor], None]:
         """Eq. 3 of both discriminators; one whose direction is finished has none."""
-        cycles = [self.cycles[domain] for domain in group.active]
-        losses = {
-            f"D_{cycle.letter}": self.discriminator_loss(
-                cycle, scenes[cycle.target], canvases[cycle.source], group
-            )
-            for cycle in cycles
-        }
+        losses = {}
+        for domain in group.active:
+            cycle = self.cycles[domain]
+            fakes = (scenes[cycle.target], canvases[domain])
+            losses[f"D_{cycle.letter}"] = self.discriminator_loss(cycle, *fakes, group)
         return losses, None
 
     def discriminator_loss(self, cycle: Cycle, real: Scene, canvas: Scene, group: Group) -> Tensor:
@@ -202,13 +133,14 @@ class UnpairedModel(UnpairedOptions, BaseModel):
         active = group.samples(cycle.source)
         pairs = [i for i in active if group.real[cycle.target][i]]
         fake = canvas.select(active).slots(0, group.stop)
-        judged = [(real.select(pairs), True)]
-        judged += [(past, False) for past in exchange(cycle.pool, fake)]
-        losses = [
-            adversarial_loss(self.judged(cycle, scene), real, self.opt.gan_mode).sum()
-            for scene, real in judged
-        ]
-        return 0.5 * sum(losses)
+        loss = self.adversarial(cycle, real.select(pairs), True)
+        for past in exchange(cycle.pool, fake):
+            loss = loss + self.adversarial(cycle, past, False)
+        return 0.5 * loss
+
+    def adversarial(self, cycle: Cycle, scene: Scene, real: bool) -> Tensor:
+        """The sum over samples of what the discriminator loses if it takes them for the other."""
+        return adversarial_loss(self.judged(cycle, scene), real, self.opt.gan_mode).sum()
 
     def judged(self, cycle: Cycle, scene: Scene, settled: int = 0) -> Tensor:
         """Patch scores [B, 1, h, w] of a scene whose first `settled` masks need no gradient."""
@@ -223,10 +155,6 @@ class UnpairedModel(UnpairedOptions, BaseModel):
         if not self.pasting:
             return fake
         return (self.pasting.exactly if exactly else self.pasting)(canvas, fake, others)
-
-    def get_current_facts(self) -> dict:
-        facts = self.mask_facts.read(self.device)
-        return {"masks": facts} if facts else {}
 
     # ---- inference
 
@@ -250,12 +178,6 @@ class UnpairedModel(UnpairedOptions, BaseModel):
         if not self.is_train and self.opt.composite is not None:
             fake = Pasting(self.opt.composite).exactly(scene, fake)
         return Translated(scene, [fake], back, steps=moved)
-
-    def exportable(self, source: str, masks: int | None) -> Exportable:
-        """One call of the generator, with a group's masks."""
-        network = self.networks[f"G_{self.cycles[source].letter}"]
-        count = count_masks(network, self.opt, masks)
-        return exportable_generator(network, self.opt.input_nc, count, self.pasting)
 
 
 def exchange(pool: ImagePool, fake: Scene) -> list[Scene]:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator
 
-from models.networks.precision import PRECISIONS
+from training.precision import PRECISIONS
 
 
 def add_device_arguments(group) -> None:

@@ -10,7 +10,7 @@ import train
 from conftest import double_model, one_line_error, random_scene, train_options
 from models import create_model
 from models.networks import build_generator
-from models.networks.padding import ReflectionPad
+from models.networks.layers import ReflectionPad
 from models.sequential import cut_groups, unfinished
 from training.execution import Execution
 
@@ -68,6 +68,23 @@ def test_accumulated_parts_are_the_batch(pieces, pool, paste):
             assert all(
                 torch.allclose(a.double(), b.double()) for a, b in zip(one, other, strict=True)
             )
+
+
+def test_parts_advance_spectral_norms_as_often_as_the_batch():
+    """With discriminators in training, whose vectors every forward pass advances."""
+    batch = {"A": random_scene([3, 1], seed=1), "B": random_scene([1, 3], seed=2)}
+    words = "--batch_size 2 --init_gain 0.3 --pool_size 0 --ins_max 3 --ins_per 2"
+    whole, parts = (double_model(f"{words} {more}") for more in ("", "--accumulate 2"))
+    for model in (whole, parts):
+        for name in ("D_A", "D_B"):
+            model.networks[name].train()
+        for _ in range(3):
+            model.step(batch)
+    for name, loss in whole.losses.items():
+        assert torch.allclose(loss, parts.losses[name], atol=1e-9), name
+    for name, network in whole.networks.items():
+        for key, value in network.state_dict().items():
+            assert torch.allclose(value, parts.networks[name].state_dict()[key], atol=1e-9), key
 
 
 def test_parts_of_a_batch_take_the_same_groups():

@@ -15,7 +15,7 @@ import train
 from conftest import random_scene
 from data.direction import BOTH_WAYS
 from data.scene import Scene
-from models.base_model import Step, Translated
+from models.contract import Step, Translated
 from models.showcase import shown
 from pages.results import Results, boxes_of, masks_of
 from pages.results_page import write_page

@@ -12,7 +12,7 @@ from data.scene import Scene
 from loggers.records import Curves, thinned
 from loggers.run_card import RunCard
 from loggers.training_page import TrainingPage, looks_of
-from models.base_model import Translated
+from models.contract import Translated
 from models.insta_gan_model import InstaGANModel
 from models.showcase import Shown, shown
 from training.progress import Progress

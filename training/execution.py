@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 from tqdm import tqdm
 
-from models.networks.precision import HALF
+from training.precision import HALF
 
 FULL = ("fp32", "tf32")  # precisions that need no autocast
 COMPILED_SHAPES = 256  # of both generators' batches; further ones run without being compiled

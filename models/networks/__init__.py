@@ -3,10 +3,14 @@
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from models.networks.blocks import NORMS, PatchConv2d
-from models.networks.discriminators import SetDiscriminator, StackedDiscriminator
-from models.networks.generators import SetGenerator, StackedGenerator
 from models.networks.initialization import SCHEMES, initialize
+from models.networks.insta_gan import (
+    SetDiscriminator,
+    SetGenerator,
+    StackedDiscriminator,
+    StackedGenerator,
+)
+from models.networks.layers import NORMS, PatchConv2d
 
 GENERATORS = {"set": SetGenerator, "basic": StackedGenerator}
 DISCRIMINATORS = {"set": SetDiscriminator, "basic": StackedDiscriminator}

@@ -1,60 +1,12 @@
-"""The layers that generators and discriminators share.
+"""Encoders, decoders and classifiers: what generators and discriminators are built from.
 
 Positions inside every `nn.Sequential` are those of the official code, because they are the keys of
 its checkpoints.
 """
 
-import torch
-from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch import nn
 
-from models.networks.padding import ReflectionPad
-from models.networks.precision import without_autocast
-
-NORMS = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d, "none": nn.Identity}
-
-
-SEGMENTS = 4  # of a stage whose activations are recomputed
-
-
-def run_stage(stage: nn.Sequential, x: Tensor, recompute: bool) -> Tensor:
-    """The stage's output. To recompute is to keep activations only where its segments meet.
-
-    The backward pass computes those between them again, one segment at a time (Chen et al. 2016,
-    "Training Deep Nets with Sublinear Memory Cost"); the numbers are the same.
-    """
-    if not (recompute and torch.is_grad_enabled()):
-        return stage(x)
-    length = -(-len(stage) // SEGMENTS)
-    for start in range(0, len(stage), length):
-        x = checkpoint(stage[start : start + length], x, use_reentrant=False)
-    return x
-
-
-def needs_bias(norm: str) -> bool:
-    """Whether a convolution before `norm` has a bias: only batch norm brings its own."""
-    return norm != "batch"
-
-
-class ResnetBlock(nn.Module):
-    """Residual block of two reflection-padded 3x3 convolutions, [B, C, H, W] -> [B, C, H, W]."""
-
-    def __init__(self, channels: int, norm: str, dropout: bool):
-        super().__init__()
-        bias = needs_bias(norm)
-        self.conv_block = nn.Sequential(
-            ReflectionPad(1),
-            nn.Conv2d(channels, channels, 3, bias=bias),
-            NORMS[norm](channels),
-            nn.ReLU(),
-            *([nn.Dropout(0.5)] if dropout else []),
-            ReflectionPad(1),
-            nn.Conv2d(channels, channels, 3, bias=bias),
-            NORMS[norm](channels),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv_block(x)
+from models.networks.layers import NORMS, PatchConv2d, ReflectionPad, ResnetBlock, needs_bias
 
 
 def resnet_encoder(
@@ -96,22 +48,6 @@ def resnet_decoder(out_channels: int, width: float, *, norm: str) -> nn.Sequenti
         ]
     layers += [ReflectionPad(3), nn.Conv2d(outer, out_channels, 7), nn.Tanh()]
     return nn.Sequential(*layers)
-
-
-class PatchConv2d(nn.Conv2d):
-    """4x4 convolution of a PatchGAN; its weight, spectral norm included, is made in full precision.
-
-    Under autocast the power iteration would run in bfloat16, whose eight bits of mantissa blur the
-    largest singular value by up to a per cent.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int):
-        super().__init__(in_channels, out_channels, 4, stride=stride, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        with without_autocast(x.device):
-            weight = self.weight
-        return self._conv_forward(x, weight, self.bias)
 
 
 def patch_features(in_channels: int, width: int, *, n_layers: int, norm: str) -> nn.Sequential:

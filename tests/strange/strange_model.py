@@ -14,7 +14,8 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from data.direction import Direction
 from data.scene import Scene
-from models.base_model import BaseModel, Translated
+from models.base_model import BaseModel
+from models.contract import Translated
 from models.exporting import Exportable
 
 STYLES = 3

@@ -1,14 +1,29 @@
-"""Generators: (image, masks, present) -> (image, masks), all as plain tensors.
+"""The networks of CycleGAN and InstaGAN, all called with plain tensors.
+
+Generators       (image, masks, present) -> (image, masks)
+Discriminators   (image, masks, present) -> patch scores [B, 1, h, w]
 
 image [B, C, H, W] and masks [B, N, H, W] in [-1, 1]; present [B, N] says which masks are instances.
-An absent mask has no influence and comes out as -1. H and W are multiples of 4. `recompute` trades
-time for memory in training, see `run_stage`.
+An absent mask has no influence; generators make -1 of it. H and W are multiples of 4. `recompute`
+trades time for memory in training, see `run_stage`. Of the first `settled` masks a discriminator
+keeps nothing for a backward pass, so that memory does not grow with the masks of earlier groups.
+Build discriminators with `build_discriminator`, which adds the spectral norm after initialisation.
 """
+
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from models.networks.blocks import resnet_decoder, resnet_encoder, run_stage
+from models.networks.blocks import (
+    patch_classifier,
+    patch_features,
+    patch_width,
+    resnet_decoder,
+    resnet_encoder,
+)
+from models.networks.layers import run_stage
 
 
 class SetGenerator(nn.Module):
@@ -79,6 +94,62 @@ class StackedGenerator(nn.Module):
         out = run_stage(self.model, stacked, self.recompute)
         new_image, new_masks = out.split([image.shape[1], self.slots], 1)
         return new_image, erase_absent(new_masks[:, : masks.shape[1]], present)
+
+
+class SetDiscriminator(nn.Module):
+    """The paper's discriminator (section 2.1, Eq. 2): invariant to the order of the masks."""
+
+    def __init__(
+        self,
+        *,
+        image_channels: int = 3,
+        width: int = 64,
+        n_layers: int = 3,
+        norm: str = "instance",
+    ):
+        super().__init__()
+        self.feature_img = patch_features(image_channels, width, n_layers=n_layers, norm=norm)
+        self.feature_seg = patch_features(1, width, n_layers=n_layers, norm=norm)
+        self.classifier = patch_classifier(2 * patch_width(width, n_layers), norm=norm)
+
+    def forward(self, image: Tensor, masks: Tensor, present: Tensor, settled: int = 0) -> Tensor:
+        # Divided or not, a set takes one power iteration of the spectral norm.
+        with parametrize.cached() if settled else nullcontext():
+            mask_sum = self.sum_of_masks(masks[:, settled:], present[:, settled:])
+            if settled:
+                with torch.no_grad():
+                    past = self.sum_of_masks(masks[:, :settled], present[:, :settled])
+                mask_sum = mask_sum + past
+            return self.classifier(torch.cat([self.feature_img(image), mask_sum], 1))
+
+    def sum_of_masks(self, masks: Tensor, present: Tensor) -> Tensor:
+        """The features of a set of masks, [B, C, h, w]."""
+        rows = instance_rows(present)
+        features = self.feature_seg(masks.flatten(0, 1)[rows].unsqueeze(1))  # [K, C, h, w]
+        return sum_over_set(features, rows, present)
+
+
+class StackedDiscriminator(nn.Module):
+    """PatchGAN on the image and a fixed number of masks as channels (`--netD basic`)."""
+
+    def __init__(
+        self,
+        *,
+        slots: int,
+        image_channels: int = 3,
+        width: int = 64,
+        n_layers: int = 3,
+        norm: str = "instance",
+    ):
+        super().__init__()
+        self.slots = slots
+        self.model = nn.Sequential(
+            *patch_features(image_channels + slots, width, n_layers=n_layers, norm=norm),
+            *patch_classifier(patch_width(width, n_layers), norm=norm),
+        )
+
+    def forward(self, image: Tensor, masks: Tensor, present: Tensor, settled: int = 0) -> Tensor:
+        return self.model(torch.cat([image, fill_slots(masks, present, self.slots)], 1))
 
 
 def instance_rows(present: Tensor) -> Tensor:
