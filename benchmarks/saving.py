@@ -28,7 +28,7 @@ from train_step import random_scenes
 from models import create_model
 from options.train_options import TrainOptions
 from training.checkpoint import Checkpoints
-from training.guard import norm_of, weights_of
+from training.guard import sum_of_norms
 from training.progress import Progress
 from util.command_line import OneLineParser, aligned
 from util.device import prepare_device
@@ -139,9 +139,7 @@ def look_seconds(model, groups: int) -> float:
     """What is computed for the looks of a step, by itself, at the gradients of the last one."""
     found = 0.0
     for optimizer in model.optimizers.values():
-        taken = [
-            seconds_of(model, lambda own=optimizer: norm_of(weights_of(own))) for _ in range(9)
-        ]
+        taken = [seconds_of(model, lambda own=optimizer: sum_of_norms(own)) for _ in range(9)]
         found += groups * statistics.median(taken)
     return found
 

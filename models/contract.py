@@ -62,6 +62,7 @@ class Declared:
     # Sums of losses in the progress bar: short name -> losses.
     loss_summary: ClassVar[Mapping[str, Sequence[str]]] = {}
     needs: ClassVar[frozenset[str]] = frozenset()  # `masks`, or names of extras
+    tells_instances_apart: ClassVar[bool] = False
     extras: ClassVar[Mapping[str, str]] = {}  # of each picture: name -> picture, mask or value
     scored_by: ClassVar[Sequence[str]] = ("shapes", "background", "mask")  # evaluate.py's auto
     tests_in_eval_mode: ClassVar[bool] = False  # else only with --eval

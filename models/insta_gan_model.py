@@ -15,6 +15,7 @@ class InstaGANModel(UnpairedModel):
     """Images and the sets of their instance masks, translated together, a few at a time."""
 
     needs = frozenset({"masks"})
+    tells_instances_apart = True
     loss_names = loss_names(LOSSES | {"ctx": "context loss"})
     panels = panels(LOSSES | {"ctx": "context loss"})
     architecture_options = (*UnpairedModel.architecture_options, "ins_per")

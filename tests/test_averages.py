@@ -170,7 +170,7 @@ def test_exported_generators_are_averages(run):
     loaded = {}
     for words in ([], ["--weights", "raw"]):
         opt, checkpoints = export.options(export.parse(["--name", "r", *words]))
-        loaded[len(words)] = export.load_generator(opt, checkpoints, "AtoB").state_dict()
+        loaded[len(words)] = export.load_model(opt, checkpoints).networks["G_A"].state_dict()
     for count, suffix in ((0, "_ema"), (2, "")):
         saved = load_file(Path(f"checkpoints/r/latest_net_G_A{suffix}.pth"))
         assert_same(

@@ -133,9 +133,11 @@ def test_pictures_of_one_size_share_a_batch(trained, tmp_path, monkeypatch):
             picture = Image.new(mode, (width, height))
             picture.paste((40 * i, 90, 200) if mode == "RGB" else 255, (i, 5, i + 20, 25))
             picture.save(root / folder / name)
-    seen, infer = [], InstaGANModel.test
+    seen, infer = [], InstaGANModel.translate
     monkeypatch.setattr(
-        InstaGANModel, "test", lambda self: (seen.append(len(self.real["A"])), infer(self))
+        InstaGANModel,
+        "translate",
+        lambda self, scene, source: seen.append(len(scene)) or infer(self, scene, source),
     )
     pages = []
     for batch in (1, 2):

@@ -22,7 +22,9 @@ honest, calls = UnpairedModel.generator_losses, []
 def spoilt(self, *arguments):
     calls.append(1)
     bad = os.environ["RANK"] == "1" and len(calls) == 2
-    return {n: x * float("nan") if bad else x for n, x in honest(self, *arguments).items()}
+    losses, result = honest(self, *arguments)
+    return {n: x * float("nan") if bad else x for n, x in losses.items()}, result
+spoilt.__name__ = honest.__name__
 UnpairedModel.generator_losses = spoilt
 """
 

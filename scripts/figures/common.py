@@ -1,6 +1,7 @@
 """What the figure scripts share: a trained run, scenes to translate, and a labelled sheet."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 
 from data import create_dataset
 from data.scene import Scene
+from models import find_model
+from models.contract import Translated
 from models.translator import Translator
 from options.base_options import run_folder
 from options.test_options import TestOptions
@@ -38,8 +41,10 @@ class Figure:
             raise UserError(f"--side {self.args.side}: at least 8 pixels")
         self.opt = TestOptions().parse(rest)
         if self.opt.direction == "both":
-            self.opt.direction = "AtoB"
-        self.source, self.target = self.opt.direction[0], self.opt.direction[-1]
+            self.opt.direction = find_model(self.opt.model).directions[0].name
+        ways = {way.name: way for way in find_model(self.opt.model).directions}
+        self.way = ways[self.opt.direction]
+        self.source, self.target = self.way
         self.scenes = create_dataset(self.opt).domain(self.source)
 
     @property
@@ -48,16 +53,17 @@ class Figure:
 
     def need_masks(self) -> None:
         """Raise UserError for a model that tells no instances apart."""
-        if self.opt.model in ("cycle_gan", "cycle_gan_seg"):
+        if not find_model(self.opt.model).tells_instances_apart:
             raise UserError(
                 f"--name {self.opt.name}: --model {self.opt.model} tells no instances apart, and "
                 "this figure is about them"
             )
 
-    def translator(self, label: str | None = None) -> Translator:
-        """The run at `--epoch`, or at another one."""
+    def translator(self, label: str | None = None) -> Callable[[Scene], Translated]:
+        """The run at `--epoch`, or at another one, in the figure's direction."""
         opt = argparse.Namespace(**vars(self.opt) | ({"label": label} if label else {}))
-        return Translator(opt, run_folder(opt))
+        translate = Translator(opt, run_folder(opt))
+        return lambda scene: translate(scene, self.way)
 
     def chosen(self) -> list[Scene]:
         """The scenes to show: those of these names, or else so many."""

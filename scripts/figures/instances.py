@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
         tiles = [tile(pixels_of(scene.image), figure.side, masks_of(scene))]
         for wanted in [*([number] for number in numbers), numbers]:
             slots = [i for i, number in enumerate(scene.numbers[0]) if number in wanted]
-            fake = translate(only(scene, slots), figure.source).fake
+            fake = translate(only(scene, slots)).fakes[0]
             shown = tile(pixels_of(fake.image), figure.side, masks_of(fake))
             tiles.append(shown if slots else None)
         rows.append((scene.names[0], tiles))

@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     training = TrainingMasks(figure.opt, figure.target)
     rows = []
     for scene in figure.chosen():
-        fake = translate(scene, figure.source).fake
+        fake = translate(scene).fakes[0]
         masks = masks_of(fake)[:MASKS]
         near = [training.nearest(mask)[0] for mask in masks]
         pictures = [

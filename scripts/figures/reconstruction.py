@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pages.sheet import tile
 from scripts.figures.common import Figure, masks_of, pixels_of
-from util.errors import command
+from util.errors import UserError, command
 
 
 @command
@@ -20,8 +20,10 @@ def main(argv: list[str] | None = None) -> None:
     translate = figure.translator()
     rows = []
     for scene in figure.chosen():
-        fake, visuals, _ = translate(scene, figure.source)
-        back = pixels_of(visuals[f"rec_{figure.source}_img"])
+        moved = translate(scene)
+        if moved.back is None:
+            raise UserError(f"--model {figure.opt.model} translates nothing back")
+        fake, back = moved.fakes[0], pixels_of(moved.back.image)
         tiles = [
             tile(pixels_of(scene.image), figure.side, masks_of(scene)),
             tile(pixels_of(fake.image), figure.side, masks_of(fake)),

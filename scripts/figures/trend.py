@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     for label in labels:
         translate = figure.translator(label)
         for scene, (_, tiles) in zip(scenes, rows, strict=True):
-            fake = translate(scene, figure.source).fake
+            fake = translate(scene).fakes[0]
             tiles.append(tile(pixels_of(fake.image), figure.side, masks_of(fake)))
     figure.write(rows, ["source", *(f"epoch {label}" for label in labels)])
 
