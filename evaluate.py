@@ -11,8 +11,8 @@ from metrics.pairs import PairFolder
 from metrics.report import runs_table, score_folder, table_of, write_scores
 from metrics.yardsticks import Yardsticks
 from options import evaluate_options
+from training.device import choose_device
 from util.command_line import aligned
-from util.device import choose_device
 from util.errors import command
 from util.memory import enough_memory
 

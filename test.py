@@ -16,7 +16,7 @@ from util.errors import command
 from util.memory import enough_memory
 from util.stamp import now, typed_command, versions
 
-LESS_MEMORY = "lower --batch_size or --ins_per, or try --precision bf16"
+LESS_MEMORY = "lower --batch_size, or try --precision bf16"
 
 
 @command

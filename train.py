@@ -10,12 +10,13 @@ from data.loader import SceneLoader
 from loggers import RunCard, create_loggers
 from loggers.records import Curves
 from metrics.validation import Validation
-from models import create_model
+from models import create_model, find_model
 from models.estimate import memory_line
 from models.showcase import Showcase
 from options.base_options import run_folder
 from options.train_options import TrainOptions
 from training.checkpoint import Checkpoints
+from training.device import prepare_device
 from training.distributed import (
     connected,
     is_main,
@@ -27,15 +28,9 @@ from training.distributed import (
 from training.interruption import Interruption
 from training.progress import Progress
 from training.trainer import Trainer
-from util.device import prepare_device
 from util.errors import UserError, command
 from util.memory import enough_memory
 from util.stamp import note_start
-
-LESS_MEMORY = (
-    "lower --batch_size, --ins_per or --crop_size, raise --accumulate, or add "
-    "--checkpoint_activations; --continue_train goes on from the last checkpoint"
-)
 
 
 @command
@@ -44,7 +39,10 @@ def main(argv: list[str] | None = None) -> None:
     opt = (options := TrainOptions()).parse(argv)
     dataset = create_dataset(opt)
     loader = SceneLoader(dataset, opt)
-    with connected(opt.dist_timeout), enough_memory(LESS_MEMORY):
+    remedy = (
+        f"{find_model(opt.model).less_memory}; --continue_train goes on from the last checkpoint"
+    )
+    with connected(opt.dist_timeout), enough_memory(remedy):
         if len(set(share(opt.continue_train))) > 1:
             raise UserError(
                 f"--resume auto: some processes find a state in {run_folder(opt)}, others do not: "
@@ -77,19 +75,23 @@ def main(argv: list[str] | None = None) -> None:
         if is_main():
             options.save(opt)
             note_start(run_folder(opt), device, progress.total)
-        showcase = Showcase(opt, dataset, model)
-        length = (len(loader), epochs)
         told = {"changed": options.changed(opt), "curves": Curves.of(model)}
-        card = RunCard(opt.name, run_folder(opt), *length, **told)
-        with (
-            interruption,
-            create_loggers(opt, card, progress, showcase.look) as loggers,
-            checkpoints,
-        ):
-            validation = Validation(opt, run_folder(opt), progress, interruption.came)
-            parts = (model, checkpoints, progress, loggers, interruption, validation)
-            Trainer(opt, loader, *parts).train()
+        card = RunCard(opt.name, run_folder(opt), len(loader), epochs, **told)
+        run(opt, loader, model, checkpoints, progress, interruption, card)
     print(f"done: {epochs} epochs, saved in {run_folder(opt)}")
+
+
+def run(opt, loader, model, checkpoints, progress, interruption, card: RunCard) -> None:
+    """Train to the end, or to a signal."""
+    showcase = Showcase(opt, loader.dataset, model)
+    with (
+        interruption,
+        create_loggers(opt, card, progress, showcase.look) as loggers,
+        checkpoints,
+    ):
+        validation = Validation(opt, run_folder(opt), progress, interruption.came)
+        parts = (model, checkpoints, progress, loggers, interruption, validation)
+        Trainer(opt, loader, *parts).train()
 
 
 def plan(opt, model, epoch_images: int, epochs: int) -> str:

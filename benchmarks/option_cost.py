@@ -21,8 +21,8 @@ from benchmarks.convolutions import timed
 from benchmarks.train_step import random_scenes
 from models import create_model
 from options.train_options import TrainOptions
+from training.device import prepare_device
 from util.command_line import OneLineParser, aligned
-from util.device import prepare_device
 from util.errors import UserError, command
 
 

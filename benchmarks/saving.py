@@ -28,10 +28,10 @@ from train_step import random_scenes
 from models import create_model
 from options.train_options import TrainOptions
 from training.checkpoint import Checkpoints
+from training.device import prepare_device
 from training.guard import sum_of_norms
 from training.progress import Progress
 from util.command_line import OneLineParser, aligned
-from util.device import prepare_device
 from util.errors import command
 
 CASES = ("bare", "guarded", "saved")

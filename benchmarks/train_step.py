@@ -34,10 +34,10 @@ from data.scene import Scene
 from models import create_model
 from models.estimate import estimate
 from options.train_options import TrainOptions
+from training.device import prepare_device
 from training.distributed import world_size
 from training.precision import HALF, PRECISIONS
 from util.command_line import OneLineParser, aligned
-from util.device import prepare_device
 from util.errors import UserError, command
 from util.files import write_text
 from util.memory import enough_memory

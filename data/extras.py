@@ -18,11 +18,13 @@ class Extras:
     picture, mask  `{phase}{domain}_{name}/STEM.png`, as large as the picture
     value          `{phase}{domain}_{name}.csv`, a line `STEM,number[,number…]` for each picture
 
+    Those of the kind `others` are made of the masks, by the dataset.
+
     Raises UserError for what is missing of the pictures in `names`.
     """
 
     def __init__(self, root: Path, folder: str, kinds: Mapping[str, str], names: Sequence[str]):
-        self.kinds = dict(kinds)
+        self.kinds = {name: kind for name, kind in kinds.items() if kind != "others"}
         self.files: dict[str, dict[str, Path]] = {}
         self.values: dict[str, dict[str, Tensor]] = {}
         for name, kind in self.kinds.items():
@@ -54,6 +56,11 @@ class Extras:
                 raise UserError(f"{path} is {there} and its picture {wanted} (height x width)")
             found[name] = torch.from_numpy(pixels)
         return {name: found[name] for name in self.kinds}
+
+
+def kinds_of(opt) -> dict[str, str]:
+    """What the model asks for: name -> kind."""
+    return getattr(opt, "extras", {})
 
 
 def read_values(path: Path) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import torch
 
 from data.base_dataset import BaseDataset, Draw, generator_for
 from data.checks import check_headers, check_names, refuse
-from data.extras import Extras
+from data.extras import Extras, kinds_of
 from data.pixel_checks import check_pixels, first_look, nothing_to_translate
 from data.scene import Scene
 from data.scene_cache import SceneCache, open_cache
@@ -96,7 +96,7 @@ class UnalignedDataset(BaseDataset):
         self, files: SceneListing, phase: str, domain: str, how: Preprocessing | None
     ) -> SceneFolder:
         """The pictures of a domain, with the extras that the model asks for."""
-        kinds = getattr(self.opt, "extras", {})
+        kinds = {n: k for n, k in kinds_of(self.opt).items() if k != "others"}
         names = [scene.name for scene in files] if kinds else []
         root = Path(self.opt.dataroot)
         extras = Extras(root, f"{phase}{domain}", kinds, names) if kinds else None
@@ -109,7 +109,7 @@ class UnalignedDataset(BaseDataset):
     def selection(self) -> list:
         """What decides which pictures take part, so that each choice has its own cache."""
         root = str(Path(self.opt.dataroot).resolve()) if self.opt.cache else ""
-        kinds = getattr(self.opt, "extras", {})
+        kinds = {n: k for n, k in kinds_of(self.opt).items() if k != "others"}
         own = [root, self.with_masks, self.opt.max_dataset_size, self.opt.exif]
         return [*own, kinds] if kinds else own
 

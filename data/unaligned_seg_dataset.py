@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from data.extras import kinds_of
 from data.scene import Scene
 from data.scene_cache import SceneCache
 from data.scene_folder import SceneFolder, SceneListing, apply_policy
@@ -77,18 +78,20 @@ class UnalignedSegDataset(UnalignedDataset):
     def read(
         self, source: SceneFolder | SceneCache, index: int, generator: torch.Generator
     ) -> Scene:
-        """One picture with the masks that take part, and for --paste_on fill where the others are.
-
-        Fills have to leave them as they are and take no colours of them.
+        """One picture with the masks that take part. Extras of the kind `others` are where those
+        are that do not.
         """
         picture = source.read(index, generator)
         masks, numbers = self.order(picture.masks, picture.numbers, generator)
         scene = make_scene(picture.image, masks, picture.name, numbers, picture.extras)
-        if getattr(self.opt, "paste_on", "source") != "fill":
+        wanted = [name for name, kind in kinds_of(self.opt).items() if kind == "others"]
+        if not wanted:
             return scene
         others = [i for i, number in enumerate(picture.numbers) if number not in numbers]
         left_out = picture.masks[others].any(0)  # nowhere, if there are none
-        return replace(scene, extras={**scene.extras, "left_out": left_out[None, None]})
+        return replace(
+            scene, extras={**scene.extras, **dict.fromkeys(wanted, left_out[None, None])}
+        )
 
     def order(self, masks: torch.Tensor, numbers: tuple[int, ...], generator: torch.Generator):
         """The instances that take part, in the order of their translation."""

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.checks import KINDS
 from datasets.making.fix import write_fixed
+from datasets.making.page import write_page
 from datasets.making.report import (
     Report,
     area_histogram,
@@ -23,7 +24,6 @@ from datasets.making.report import (
     inspect,
     instance_histogram,
 )
-from pages.dataset_page import write_page
 from util.command_line import OneLineParser, aligned
 from util.errors import UserError, command
 from util.workers import cores

@@ -24,7 +24,7 @@ Panels = dict[str, dict[str, float | None]]
 class Curves:
     """What a model declares of the numbers in its records, see `BaseModel`.
 
-    panels  title -> label -> where the number stands in a record, such as `losses.G_A`
+    panels  title -> label -> where the number stands in a record, such as `losses.NAME`
     alarms  where a share stands that should not stay at 1 -> what to say if it does
     advice  what to do then
     summary short names of the progress bar -> losses that are added up

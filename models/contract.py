@@ -61,6 +61,7 @@ class Declared:
     alarm_advice: ClassVar[str] = "look at the pictures"
     # Sums of losses in the progress bar: short name -> losses.
     loss_summary: ClassVar[Mapping[str, Sequence[str]]] = {}
+    less_memory: ClassVar[str] = "lower --batch_size or --crop_size, or raise --accumulate"
     needs: ClassVar[frozenset[str]] = frozenset()  # `masks`, or names of extras
     tells_instances_apart: ClassVar[bool] = False
     extras: ClassVar[Mapping[str, str]] = {}  # of each picture: name -> picture, mask or value
@@ -68,6 +69,11 @@ class Declared:
     tests_in_eval_mode: ClassVar[bool] = False  # else only with --eval
     architecture_options: ClassVar[Sequence[str]] = ()  # a test takes them from the run
     recipe_options: ClassVar[Sequence[str]] = ()  # and a run that goes on these
+
+    @classmethod
+    def extras_of(cls, opt) -> dict[str, str]:
+        """The extras with these options."""
+        return dict(cls.extras)
 
     @classmethod
     def size_multiple(cls, opt) -> int:

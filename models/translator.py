@@ -11,7 +11,7 @@ from data.transforms import pad_scene
 from models import create_model, find_model
 from models.contract import Translated
 from training.checkpoint import Checkpoints
-from util.device import prepare_device
+from training.device import prepare_device
 
 
 class Translator:

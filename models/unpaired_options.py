@@ -8,7 +8,7 @@ from models.building import read_generator_options
 from models.diffaug import KINDS as AUGMENTATIONS
 from models.losses import GAN_MODES
 from models.networks import DISCRIMINATORS, GENERATORS, NORMS, SCHEMES
-from models.pasting import PASTING, add_pasting_arguments, pasting_problems
+from models.pasting import LEFT_OUT, PASTING, add_pasting_arguments, pasting_problems
 from training.checkpoint import Checkpoints
 from training.distributed import world_size
 from util.errors import did_you_mean
@@ -54,11 +54,19 @@ class UnpairedOptions:
         " higher --lambda_A and --lambda_B"
     )
     loss_summary = {kind: tuple(f"{kind}_{x}" for x in "AB") for kind in "GD"}
+    less_memory = (
+        "lower --batch_size, --ins_per or --crop_size, raise --accumulate, or add "
+        "--checkpoint_activations"
+    )
     recipe_options = (*PASTING, "diffaug")
     architecture_options = (
         *("netG", "netD", "ngf", "ndf", "n_blocks", "n_layers_D", "norm", "dropout"),
         *("no_spectral_norm", "swap_networks", *PASTING),
     )
+
+    @classmethod
+    def extras_of(cls, opt) -> dict[str, str]:
+        return {LEFT_OUT: "others"} if opt.paste_on == "fill" else {}
 
     @classmethod
     def size_multiple(cls, opt) -> int:

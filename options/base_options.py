@@ -13,8 +13,8 @@ import data
 import models
 from options.device_options import add_device_arguments, device_problems
 from options.parser import OptionParser, SizePair
+from training.device import parse_gpu_ids
 from training.distributed import is_main
-from util.device import parse_gpu_ids
 from util.errors import UserError
 from util.files import write_text
 
@@ -176,7 +176,7 @@ class BaseOptions:
         opt.gpu_ids = parse_gpu_ids(opt.gpu_ids)
         model = models.find_model(opt.model)
         model.complete_options(opt)
-        opt.extras = dict(model.extras)
+        opt.extras = model.extras_of(opt)
         if opt.num_threads is None:
             opt.num_threads = 4 if opt.gpu_ids else 0
         for side in "HW":

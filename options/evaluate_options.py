@@ -7,8 +7,8 @@ from pathlib import Path
 from metrics.yardsticks import METRICS
 from options.parser import HelpFormatter
 from options.test_options import TestOptions
+from training.device import parse_gpu_ids
 from util.command_line import OneLineParser
-from util.device import parse_gpu_ids
 from util.errors import UserError, did_you_mean
 
 DESCRIPTION = "Score translations: of a trained model, or in any folder of results."

@@ -83,17 +83,17 @@ def build(fixture: dict):
 
 
 def forward_difference(model, fixture: dict) -> float:
-    """Worst difference of single calls of G_A and D_A; D_A in evaluation mode, its vectors stay."""
+    """Worst difference of single calls; judges in evaluation mode, so that their vectors stay."""
     recorded, worst = fixture["forward"], 0.0
     with torch.no_grad():
-        for name in ("G_A", "G_A_all"):
-            out = torch.cat(model.networks["G_A"](*split(recorded[f"{name}_in"])), 1)
-            worst = max(worst, difference(out, recorded[f"{name}_out"]))
-        discriminator = model.networks["D_A"].eval()
-        worst = max(
-            worst, difference(discriminator(*split(recorded["D_A_in"])), recorded["D_A_out"])
-        )
-        discriminator.train()
+        for key in (key for key in recorded if key.endswith("_in")):
+            name = next(name for name in model.networks if key.startswith(name))
+            network = model.networks[name]
+            network.train(name in model.translating)
+            out = network(*split(recorded[key]))
+            out = torch.cat(out, 1) if isinstance(out, tuple) else out
+            worst = max(worst, difference(out, recorded[f"{key.removesuffix('_in')}_out"]))
+            network.train()
     return worst
 
 

@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from models import create_model
 from models.base_model import BaseModel
+from training.device import choose_device, parse_gpu_ids
 from training.replay import first_not_finite, update_of
 from training.state_file import first_line, read_state
 from util.command_line import OneLineParser, aligned
-from util.device import choose_device, parse_gpu_ids
 from util.errors import UserError, command
 
 

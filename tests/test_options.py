@@ -10,7 +10,7 @@ import train
 from conftest import TINY, one_line_error, train_options
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
-from util.device import faster_precision
+from training.device import faster_precision
 
 OFFICIAL = {
     **{"ins_max": 4, "ins_per": 2, "set_order": "decreasing", "lambda_A": 10.0, "lambda_B": 10.0},
@@ -157,7 +157,7 @@ def test_test_options_come_from_the_run_and_typed_ones_win(tmp_path, monkeypatch
 
 
 def test_a_cpu_loads_in_its_own_process_unless_told(capsys, monkeypatch):
-    from util.device import prepare_device
+    from training.device import prepare_device
 
     asked = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)

@@ -8,11 +8,11 @@ from tqdm import tqdm
 
 from loggers import Loggers, make_record
 from training.checkpoint import Checkpoints
+from training.device import memory_facts
 from training.distributed import Agreement, call_in_main, from_main, share, world_size
 from training.interruption import Interruption, name_of
 from training.progress import Progress, StepTimer
 from training.recovery import Recovery, RolledBack, place
-from util.device import memory_facts
 from util.errors import UserError
 
 
