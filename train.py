@@ -60,11 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         print(plan(opt, model, len(loader), epochs))
         print(memory_line(opt, loader.first()))
         if opt.dry_run:
-            found, faults = dataset.check()
-            print(f"read all files: {found}\ndry run: no step taken, nothing written")
-            if faults:
-                print(*(f"error: {fault}" for fault in faults), sep="\n", file=sys.stderr)
-                raise SystemExit(1)
+            check_data(dataset)
             return
         checkpoints.begin(model, progress)
         if progress.epoch > epochs:
@@ -92,6 +88,15 @@ def run(opt, loader, model, checkpoints, progress, interruption, card: RunCard) 
         validation = Validation(opt, run_folder(opt), progress, interruption.came)
         parts = (model, checkpoints, progress, loggers, interruption, validation)
         Trainer(opt, loader, *parts).train()
+
+
+def check_data(dataset) -> None:
+    """Read all files, for --dry_run; raises SystemExit(1) if they cannot be trained on."""
+    found, faults = dataset.check()
+    print(f"read all files: {found}\ndry run: no step taken, nothing written")
+    if faults:
+        print(*(f"error: {fault}" for fault in faults), sep="\n", file=sys.stderr)
+        raise SystemExit(1)
 
 
 def plan(opt, model, epoch_images: int, epochs: int) -> str:

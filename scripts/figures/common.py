@@ -9,12 +9,13 @@ import torch
 
 from data import create_dataset
 from data.scene import Scene
-from models import find_model
+from models import create_model, find_model
 from models.contract import Translated
 from models.translator import Translator
 from options.base_options import run_folder
 from options.test_options import TestOptions
 from pages.sheet import Row, check_name, save_sheet, sheet
+from training.checkpoint import Checkpoints
 from util.command_line import OneLineParser
 from util.errors import UserError
 from util.images import to_pixels
@@ -58,6 +59,12 @@ class Figure:
                 f"--name {self.opt.name}: --model {self.opt.model} tells no instances apart, and "
                 "this figure is about them"
             )
+
+    def labels(self, checkpoints: Checkpoints) -> list[str]:
+        """What `--epoch` can be: labels of all networks that translate."""
+        translating = create_model(self.opt, torch.device("cpu")).translating
+        first, *others = (checkpoints.labels(name) for name in translating)
+        return [label for label in first if all(label in own for own in others)]
 
     def translator(self, label: str | None = None) -> Callable[[Scene], Translated]:
         """The run at `--epoch`, or at another one, in the figure's direction."""

@@ -22,7 +22,7 @@ MOST = 10  # epochs to show, evenly spread over those there are
 def main(argv: list[str] | None = None) -> None:
     figure = Figure(__doc__, argv)
     folder = run_folder(figure.opt)
-    labels = [label for label in Checkpoints(folder).labels(".+") if label.isdecimal()]
+    labels = [label for label in figure.labels(Checkpoints(folder)) if label.isdecimal()]
     if not labels:
         raise UserError(f"{folder} has weights of no epoch: train with --save_epoch_freq")
     last = len(labels) - 1
