@@ -1,0 +1,86 @@
+"""On a GPU: the numbers of the CPU, updates that break, checkpoints that travel. Skipped without one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_execution import gradient_difference, scenes
+from test_guard import spoil
+
+import test as test_command
+import train
+from conftest import train_options
+from models import create_model
+from util.device import prepare_device
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU (CUDA) here"),
+]
+GPU, CPU = "0", "-1"
+
+
+def model_on(gpu_ids: str, words: str):
+    """A model with the same weights wherever it is, in true float32."""
+    opt = train_options(f"--batch_size 2 --ins_max 2 --pool_size 0 --gpu_ids {gpu_ids} {words}")
+    device = prepare_device(opt)
+    torch.manual_seed(0)
+    return create_model(opt, device)
+
+
+def weights(model) -> dict[str, torch.Tensor]:
+    """A copy of what optimisers change."""
+    return {
+        f"{name}.{key}": value.detach().clone()
+        for name, network in model.networks.items()
+        for key, value in network.named_parameters()
+    }
+
+
+def test_a_step_on_the_gpu_is_that_of_the_cpu():
+    """Losses and gradients of the first step, in fp32 without TF32."""
+    batch, models = scenes([2, 1], [1, 2]), []
+    for gpu_ids in (CPU, GPU):
+        models.append(model_on(gpu_ids, "--ins_per 2"))
+        models[-1].step(batch, 0)
+    here, there = models
+    for name, loss in here.get_current_losses().items():
+        assert there.get_current_losses()[name] == pytest.approx(loss, rel=1e-3), name
+    for network in there.networks.values():
+        assert {w.device.type for w in network.parameters()} == {there.device.type}
+        network.to("cpu")  # and the gradients with it
+    assert gradient_difference(here, there) < 1e-2
+
+
+def test_a_broken_update_is_found_one_step_later_and_not_made(monkeypatch):
+    model, batch = model_on(GPU, "--ins_per 1"), scenes([2, 1], [1, 2])
+    assert model.step(batch, 0) is None
+    before = weights(model)
+    spoil(monkeypatch, "generator_losses", 1, lambda x: x * float("nan"))
+    assert [model.step(batch, number) for number in (2, 4)] == [None, 2]
+    after = weights(model)
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert any(loss.isnan() for loss in model.recover().losses.values())
+    assert [model.step(batch, number) for number in (6, 8)] == [None, None]
+    assert not all(torch.equal(value, before[name]) for name, value in weights(model).items())
+
+
+def test_a_checkpoint_of_the_gpu_is_used_on_the_cpu(run, capsys):
+    """It is continued there, and it translates as on the GPU to one of 255."""
+    words = "--name r --niter_decay 0 --num_threads 0 --logger none"
+    run(train.main, f"{words} --niter 1 --gpu_ids {GPU}")
+    for path in Path("checkpoints/r").glob("latest_net_*.pth"):
+        assert {x.device.type for x in torch.load(path, weights_only=True).values()} == {"cpu"}
+    for gpu_ids in (CPU, GPU):
+        words_there = f"--results_dir on{gpu_ids} --gpu_ids {gpu_ids}"
+        run(test_command.main, f"--name r --num_threads 0 {words_there}")
+    files = sorted(Path(f"on{CPU}/r/test_latest/images").glob("*fake*_img.png"))
+    assert files
+    for path in files:
+        there = Path(f"on{GPU}/r/test_latest/images", path.name)
+        pair = [np.asarray(Image.open(one)).astype(int) for one in (path, there)]
+        assert np.abs(pair[0] - pair[1]).max() <= 1, path.name
+    run(train.main, f"{words} --niter 2 --gpu_ids {CPU} --continue_train")
+    assert "continuing at epoch 2" in capsys.readouterr().out
