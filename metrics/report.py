@@ -1,11 +1,12 @@
 """The scores of a folder of results: measured, written down, and put on its page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
-from metrics.base import LESS, SetScore, Value
+from metrics.base import Better, SetScore, Value
 from metrics.pairs import DIRECTIONS, PairFiles, PairFolder
 from metrics.reals import FEW
+from metrics.scores import find_score
 from metrics.statistics import bootstrap_interval, mean, over_runs, values_of
 from metrics.yardsticks import Yardsticks
 from pages.results_page import write_page
@@ -14,6 +15,7 @@ from util.files import write_json
 OF_ALL = ("classification", "fid", "kid")  # metrics of pictures that were not translated as well
 BY_UNION = ("background", "lpips", "masked_classification")  # metrics that look where masks are
 TITLES = {"AtoB": "A to B", "BtoA": "B to A"}
+WORST_END = {Better.LESS: "down", Better.MORE: "up", Better.NEITHER: ""}  # which comes first so
 
 
 class DirectionScores:
@@ -152,7 +154,16 @@ def write_scores(folder: PairFolder, scores: dict[str, DirectionScores], about: 
     write_json(folder.folder / "metrics_detail.json", {"about": about} | detail)
     if folder.listing:
         values = {direction[0]: own.pictures for direction, own in scores.items()}
-        write_page(folder.folder, folder.listing, table_of(scores), about["notes"], values, LESS)
+        worst = worst_ends(name for own in scores.values() for name in own.counts)
+        write_page(folder.folder, folder.listing, table_of(scores), about["notes"], values, worst)
+
+
+def worst_ends(names: Iterable[str]) -> dict[str, str]:
+    """In which order the worst values come first: `up`, `down`, or none. KeyError if undeclared."""
+    found = {name: find_score(name) for name in names}
+    if undeclared := [name for name, score in found.items() if not score]:
+        raise KeyError(f"{undeclared[0]}: no metric says which values of it are better")
+    return {name: WORST_END[score.better] for name, score in found.items()}
 
 
 def rounded(value: float | None) -> float | None:

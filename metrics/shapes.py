@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from metrics.base import Metric, Value
+from metrics.base import Better, Metric, Value
 from metrics.masks import iou
 from metrics.pairs import Pair
 from metrics.reals import Preparation
@@ -167,6 +167,14 @@ class Backgrounds:
 
 class Shapes(Metric):
     """The yardsticks of drawn shapes, by their clean backgrounds."""
+
+    scores = {
+        "image_shape_success": Better.MORE,
+        "image_shape_success_85": Better.MORE,
+        "mask_shape_success": Better.MORE,
+        "image_mask_iou": Better.MORE,
+        "seam_l1": Better.LESS,
+    }
 
     def __init__(self, source: str, background: Callable[[Pair], np.ndarray]):
         self.shape = TARGETS[source]

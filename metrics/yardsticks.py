@@ -27,13 +27,11 @@ from metrics.pairs import PairFolder, swapped
 from metrics.perceptual import Perceptual, load_lpips
 from metrics.provenance import check_sources, untranslated
 from metrics.reals import Preparation, RealPictures
+from metrics.scores import AUTO, SCORES
 from metrics.shapes import TARGETS, Backgrounds, Shapes, background_folder
 from util.errors import UserError
 
-METRICS = (
-    *("shapes", "background", "lpips", "mask", "classification", "masked_classification"),
-    *("fid", "kid", "detection"),
-)
+METRICS = tuple(SCORES)
 OF_MASKS = ("shapes", "background", "lpips", "mask", "masked_classification", "detection")
 
 
@@ -129,7 +127,7 @@ class Yardsticks:
 
     def names(self, subject: Subject) -> list[str]:
         """The metrics for it, `auto` spelled out, in the order of METRICS."""
-        usual = {"background", "mask", *(["shapes"] if subject.drawn else [])}
+        usual = {name for name in AUTO if name != "shapes" or subject.drawn}
         wanted = {*self.opt.metrics} - {"auto"}
         if not subject.annotated:
             if refused := [name for name in METRICS if name in wanted & {*OF_MASKS}]:

@@ -5,7 +5,7 @@ view. The numbers of a picture stand in its row, so the page costs the same for 
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -38,18 +38,16 @@ def write_page(
     scores: Sequence[Sequence[str]] = (),
     notes: Sequence[str] = (),
     values: Mapping[str, Values] | None = None,
-    less_is_better: Collection[str] = (),
+    worst: Mapping[str, str] | None = None,
 ) -> None:
     """Write `index.html` of a results folder.
 
     scores is a table for the head, its header first; values are those of each picture by the
-    source's domain; of those in less_is_better the largest are the worst. Raises UserError if a
-    listed file is not inside the folder.
+    source's domain; worst says in which order the worst of them come first, `up` or `down`, if it
+    is known. Raises UserError if a listed file is not inside the folder.
     """
-    worst = {
-        name: "down" if name in less_is_better else "up" for name in metric_names(values or {})
-    }
-    before, after = frame(listing, scores, notes, worst).split(ROWS)
+    ends = {name: (worst or {}).get(name, "") for name in metric_names(values or {})}
+    before, after = frame(listing, scores, notes, ends).split(ROWS)
     rows = rows_of(listing["pictures"], values or {})
 
     def write(file) -> None:
@@ -101,14 +99,16 @@ def head_of(about: Mapping[str, object]) -> tags.div:
 
 
 def controls(worst: Mapping[str, str]) -> tags.div:
-    """What scripts make use of; hidden without them. worst says at which end of a score it is."""
+    """What scripts make use of; hidden without them. worst is the order by each score, if known."""
     options = [
         tags.option("name", value="name", data_worst="up"),
         tags.option("number of instances", value="instances", data_worst="down"),
     ]
     options += [
-        tags.option(f"{name.replace('_', ' ')}, worst first", value=name, data_worst=sense)
-        for name, sense in worst.items()
+        tags.option(
+            name.replace("_", " ") + ", worst first" * bool(order), value=name, data_worst=order
+        )
+        for name, order in worst.items()
     ]
     directions = [("", "both directions"), *WORDS.items()]
     ways = [tags.option(words, value=letter) for letter, words in directions]
