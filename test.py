@@ -30,6 +30,8 @@ def test(opt) -> Path:
     """Translate what the options ask for; returns the folder of the results."""
     folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.label}"
     translate = Translator(opt, run_folder(opt))
+    if opt.verbose:
+        print(*translate.model.networks.values(), sep="\n")
     dataset = create_dataset(opt)
     domains = {letter: dataset.domain(letter) for letter in DOMAINS[opt.direction]}
     if opt.dry_run:

@@ -31,10 +31,10 @@ def role_names(scenes: "Mapping[str, Scene]") -> list[str]:
     return [name for name in names if name in scenes]
 
 
-def draw_tiles(scene: "Scene", outlines: bool = True) -> list[np.ndarray]:
-    """Each sample, uint8 [h, w, 3], at most WIDEST wide, small ones enlarged."""
+def draw_tiles(scene: "Scene", outlines: bool = True, widest: int = WIDEST) -> list[np.ndarray]:
+    """Each sample, uint8 [h, w, 3], at most `widest` pixels wide, small ones enlarged."""
     width = scene.image.shape[-1]
-    side = min(WIDEST, width * max(1, 96 // width + 1))
+    side = min(widest, width * max(1, 96 // width + 1))
     tiles = []
     for i in range(len(scene)):
         pixels = np.atleast_3d(to_pixels(scene.image[i]))

@@ -15,7 +15,6 @@ from metrics.pairs import Pair
 from metrics.reals import Preparation
 from util.errors import UserError
 
-THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)  # of the shape's IoU alone
 SHAPE_IOU = 0.75  # an instance succeeds if its shape is the target's to this IoU
 STRICT_IOU = 0.85  # reported beside it
 PLACE_IOU = 0.3  # and, of a mask, if its bounding box is where the source's was

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from pages.results_page import write_page
+from pages.results_page import COPY, write_page
 from util.files import write_json
 from util.images import (
     outline_layer,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the o
 LISTING = "results.json"
 SCORES = ("metrics.json", "metrics_detail.json")
 LAYER = 512  # pixels of the longer side of outlines
-SMALL = 320  # pixels: of larger pictures the page's table shows a small copy
 
 
 class Results:
@@ -114,10 +113,10 @@ class Results:
         copies = {}
         for file in files:
             with Image.open(self.folder / file) as picture:
-                if max(picture.size) > SMALL:
+                if max(picture.size) > COPY:
                     copies[file] = file.removesuffix(".png") + "_small.jpg"
                     small = picture.convert("RGB")
-                    small.thumbnail((SMALL, SMALL))
+                    small.thumbnail((COPY, COPY))
                     save_picture(small, self.folder / copies[file], quality=88)
         return copies
 
@@ -181,6 +180,7 @@ class Results:
             "title": f"{opt.name}: {opt.phase}, epoch {opt.label}",
             "about": self.about,
             "data": self.data,
+            "picture_width": opt.display_winsize,
             "pictures": [self.sections[key] for key in in_order],
         }
         write_json(self.folder / LISTING, listing)

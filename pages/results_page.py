@@ -19,9 +19,13 @@ from util.images import COLORS
 
 COLUMNS = (("source", "real"), ("translation", "fake"), ("and back", "rec"))
 WORDS = {"A": "A to B", "B": "B to A"}  # by the source's domain
+WIDTH = 128  # pixels of the table's pictures, unless --display_winsize said so
 SMALL = 128  # pixels: smaller pictures are shown with sharp pixels
+COPY = 320  # pixels: the small copies of large pictures are no wider
 ABOUT = ("model", "epoch", "data", "date")  # of the head; the rest is folded away
 ROWS = "<!-- rows -->"
+# A width that was typed counts, but on a phone, where pictures share the width of the screen.
+FULL_WIDTH = "@media (min-width: 701px) {#results td > img{max-width:none}}"
 # Rows are not laid out until the script has chosen those of the first page.
 LOADING = """
 const root = document.documentElement;
@@ -48,7 +52,7 @@ def write_page(
     """
     ends = {name: (worst or {}).get(name, "") for name in metric_names(values or {})}
     before, after = frame(listing, scores, notes, ends).split(ROWS)
-    rows = rows_of(listing["pictures"], values or {})
+    rows = rows_of(listing["pictures"], values or {}, typed_width(listing) or WIDTH)
 
     def write(file) -> None:
         file.write(before.encode())
@@ -80,9 +84,17 @@ def frame(
     page.add(tags.table(tags.thead(tags.tr(header)), body, id="results"))
     page.add(tags.div(id="pager", cls="bar", hidden=True))
     style = "".join(f".i{i}{{--own:rgb{color}}}" for i, color in enumerate(COLORS))
+    if typed_width(listing):
+        style += FULL_WIDTH
     page.head.add(tags.style(raw(style)), tags.script(raw(LOADING)))
     add_script(page, "results.js")
     return page.render(pretty=False)
+
+
+def typed_width(listing: Mapping) -> int | None:
+    """The width of the table's pictures, if test.py was told one."""
+    width = listing.get("picture_width")
+    return width if isinstance(width, int) and width > 0 else None
 
 
 def head_of(about: Mapping[str, object]) -> tags.div:
@@ -141,13 +153,13 @@ def metric_names(values: Mapping[str, Values]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def rows_of(pictures: Iterable[Mapping], values: Mapping[str, Values]) -> Iterable[str]:
+def rows_of(pictures: Iterable[Mapping], values: Mapping[str, Values], width: int) -> Iterable[str]:
     for picture in pictures:
         own = values.get(picture["source"], {}).get(picture["name"], {})
-        yield row_of(picture, own, bool(values))
+        yield row_of(picture, own, bool(values), width)
 
 
-def row_of(picture: Mapping, scores: Mapping[str, object], scored: bool) -> str:
+def row_of(picture: Mapping, scores: Mapping[str, object], scored: bool, width: int) -> str:
     """One picture's row; `data-detail` has what its larger view is made of."""
     source = picture["source"]
     target = "B" if source == "A" else "A"
@@ -158,7 +170,7 @@ def row_of(picture: Mapping, scores: Mapping[str, object], scored: bool) -> str:
     for title, role in COLUMNS:
         letter = target if role == "fake" else source
         file = picture["files"].get(f"{role}_{letter}_img")
-        cells.append(tags.td(image_of(file, picture, title) if file else ""))
+        cells.append(tags.td(image_of(file, picture, title, width) if file else ""))
     if scored:
         lines = [f"{name.replace('_', ' ')} {short(value)}" for name, value in means.items()]
         cells.append(tags.td([tags.div(line) for line in lines], cls="values"))
@@ -196,16 +208,16 @@ def rounded(value):
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
-def image_of(file: str, picture: Mapping, title: str) -> tags.img:
-    small = max(picture["width"], picture.get("height") or 0) <= SMALL
-    shown = picture.get("small", {}).get(file, file)
+def image_of(file: str, picture: Mapping, title: str, width: int) -> tags.img:
+    high, wide = picture.get("height") or picture["width"], picture["width"]
+    shown = picture.get("small", {}).get(file, file) if width <= COPY else file
     return tags.img(
         src=url(shown),
         alt=f"{picture['name']}: {title}",
         loading="lazy",
-        width="128",
-        height=str(round(128 * (picture.get("height") or picture["width"]) / picture["width"])),
-        cls="small" if small else "large",
+        width=str(width),
+        height=str(round(width * high / wide)),
+        cls="small" if max(high, wide) <= SMALL else "large",
     )
 
 

@@ -33,7 +33,7 @@ class Options:
     """Those of test.py that a results folder looks at."""
 
     name, phase, label, model, dataroot = "run", "test", "7", "insta_gan", "data"
-    input_nc, aspect_ratio, display_winsize = 3, 1.0, 256
+    input_nc, aspect_ratio, display_winsize = 3, 1.0, None
 
 
 def results_of(folder: Path, names=NAMES, counts=(3, 2, 1, 1, 2, 1), size: int = 32) -> Path:

@@ -24,8 +24,9 @@ def scenes_of(names=("a", "b<i>")) -> dict[str, Scene]:
     return own
 
 
-def training_page(folder: Path, epochs=(1, 2, 3)) -> TrainingPage:
-    board = TrainingPage(RunCard("run <b>", folder, 8, 4, {"niter": "<3>"}, "python train.py <x>"))
+def training_page(folder: Path, epochs=(1, 2, 3), **how) -> TrainingPage:
+    card = RunCard("run <b>", folder, 8, 4, {"niter": "<3>"}, "python train.py <x>")
+    board = TrainingPage(card, **how)
     records = []
     board.open(records)
     for epoch in epochs:
