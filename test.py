@@ -30,6 +30,8 @@ def test(opt) -> Path:
     """Translate what the options ask for; returns the folder of the results."""
     folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.label}"
     translate = Translator(opt, run_folder(opt))
+    if opt.verbose:
+        print(*translate.model.networks.values(), sep="\n")
     dataset = create_dataset(opt)
     ways = [way for way in translate.model.directions if opt.direction in (way.name, "both")]
     domains = {way: dataset.domain(way.source) for way in ways}

@@ -38,7 +38,7 @@ def create_loggers(
         Console(card.folder, progress, card.epoch_images, card.epochs, card.curves)
     ]
     if not opt.no_html:
-        page = TrainingPage(card, progress.total)
+        page = TrainingPage(card, progress.total, opt.display_winsize)
         loggers.append(Worker(page, card.folder, opt.update_html_freq, drain=PAGE_DRAIN))
     boards = {
         "visdom": lambda: VisdomBoard(server_of(opt), card),

@@ -16,10 +16,10 @@ if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the o
 WIDEST = 256  # pixels of a tile
 
 
-def draw_tiles(scene: "Scene", outlines: bool = True) -> list[np.ndarray]:
-    """Each sample, uint8 [h, w, 3], at most WIDEST wide, small ones enlarged."""
+def draw_tiles(scene: "Scene", outlines: bool = True, widest: int = WIDEST) -> list[np.ndarray]:
+    """Each sample, uint8 [h, w, 3], at most `widest` pixels wide, small ones enlarged."""
     width = scene.image.shape[-1]
-    side = min(WIDEST, width * max(1, 96 // width + 1))
+    side = min(widest, width * max(1, 96 // width + 1))
     tiles = []
     for i in range(len(scene)):
         pixels = np.atleast_3d(to_pixels(scene.image[i]))
@@ -39,9 +39,9 @@ def draw_grid(look: Look, columns: int) -> np.ndarray:
     return arrange([one for sample in zip_longest(*own) for one in sample], columns)
 
 
-def draw_column(column) -> list[np.ndarray]:
+def draw_column(column, widest: int = WIDEST) -> list[np.ndarray]:
     """The tiles of one column; where the way back leads, no outlines are drawn."""
-    return draw_tiles(column.scene, not column.role.startswith("rec"))
+    return draw_tiles(column.scene, not column.role.startswith("rec"), widest)
 
 
 def arrange(tiles: Sequence[np.ndarray | None], columns: int) -> np.ndarray:

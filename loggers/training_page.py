@@ -8,9 +8,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dominate import tags
+from dominate.util import raw
 
 from loggers.base import Look
-from loggers.drawing import draw_column
+from loggers.drawing import WIDEST, draw_column
 from loggers.records import POINTS, Record, alarms, panels, thinned
 from loggers.run_card import RunCard, as_typed
 from loggers.worker import Board
@@ -30,15 +31,17 @@ class TrainingPage(Board):
 
     What an update costs does not depend on how many there were. Now and then the points are thinned
     out to what a browser likes. `since` is the number of pictures before the run goes on: what the
-    page shows of later ones is taken off it.
+    page shows of later ones is taken off it. width is that of the pictures, in pixels; None leaves
+    it to the window.
     """
 
     name = "the training page"
     trouble = "cannot be written"
     advice = "--no_html is without"
 
-    def __init__(self, card: RunCard, since: int = 0):
+    def __init__(self, card: RunCard, since: int = 0, width: int | None = None):
         self.card = card
+        self.width = width
         self.reached = since
         self.last = 0  # pictures at the last report
         self.points = 0  # in data.js
@@ -50,7 +53,7 @@ class TrainingPage(Board):
         if records and records[-1]["total"] < self.last:  # the run went back
             self.reached = records[-1]["total"]
         self.write_data(records)
-        write_text(self.web / "index.html", page_of(self.card))
+        write_text(self.web / "index.html", page_of(self.card, self.width))
 
     def write_data(self, records: Sequence[Record]) -> None:
         """All data anew: the pictures that are there, and no more points than a browser likes."""
@@ -106,8 +109,8 @@ class TrainingPage(Board):
 
     def save_tiles(self, column, epoch: int) -> list[str]:
         """A tile of each sample with its outlines; returns them as the page names them."""
-        files = []
-        for i, tile in enumerate(draw_column(column)):
+        files, widest = [], max(WIDEST, self.width or 0)
+        for i, tile in enumerate(draw_column(column, widest)):
             file = f"images/epoch{epoch:03d}_{column.role}_outlined_{i}.png"
             save_png(tile, self.web / file)
             files.append(quote(file))
@@ -141,9 +144,11 @@ def line_of(kind: str, value) -> str:
     return f"show({in_script({kind: value})});\n"
 
 
-def page_of(card: RunCard) -> str:
+def page_of(card: RunCard, width: int | None) -> str:
     """The page without its data."""
     page = new_page(card.name, "training.css")
+    if width:
+        page.head.add(tags.style(raw(f"#pictures img{{width:{width}px;max-width:none}}")))
     page.add(tags.h1(card.name), tags.div(id="position", cls="about"), tags.div(id="alarms"))
     told = tags.details(tags.summary("command and options that differ from the defaults"))
     told.add(tags.pre(card.command), facts_table({k: as_typed(v) for k, v in card.changed.items()}))

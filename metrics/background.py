@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metrics.base import Metric, Value, by_size, to_batch
+from metrics.base import Better, Metric, Value, by_size, to_batch
 from metrics.pairs import Pair
 
 LARGEST_PSNR = 100.0  # dB, of a background that did not change
@@ -90,6 +90,11 @@ def batches(
 class Background(Metric):
     """`background_l1`, `background_psnr` and `background_ssim` of every picture."""
 
+    scores = {
+        "background_l1": Better.LESS,
+        "background_psnr": Better.MORE,
+        "background_ssim": Better.MORE,
+    }
     measures = {
         "background_l1": background_l1,
         "background_psnr": background_psnr,

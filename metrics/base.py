@@ -1,7 +1,8 @@
 """What every yardstick is: pairs in, numbers out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import torch
@@ -9,10 +10,18 @@ from torch import Tensor
 
 from metrics.pairs import Pair
 
-LESS = (  # is better
-    *("background_l1", "seam_l1", "lpips", "all_empty", "all_full", "union_full", "fid", "kid"),
-)
 Value = float | bool | None | list  # of a picture; a list has one per instance
+
+
+class Better(Enum):
+    """Which of two values of a score is the better one."""
+
+    LESS = "less"
+    MORE = "more"
+    NEITHER = "neither"  # as of a ratio of areas, or of what no translation changes
+
+
+Declared = Mapping[str, Better]  # by the scores' names, in which `*` stands for any text
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,11 @@ class SetScore:
 
 
 class Metric:
-    """The yardstick of one direction; it is shown all of its pairs, in batches, once."""
+    """The yardstick of one direction; it is shown all of its pairs, in batches, once.
+
+    Beside its code stands the name of every score that it can give, and which values are better:
+    `metrics/scores.py` collects these.
+    """
 
     def pictures(self, pairs: Sequence[Pair]) -> list[dict[str, Value]]:
         """The values of each pair by name; a pair that has no such value leaves it out."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from metrics.base import Metric, SetScore, Value, by_size, to_batch
+from metrics.base import Better, Declared, Metric, SetScore, Value, by_size, to_batch
 from metrics.classifier import Classifier
 from metrics.pairs import Pair
 from metrics.reals import RealPictures
@@ -45,6 +45,14 @@ class TrainedClassifier:
         """The share of a domain's real pictures that are recognised as such."""
         protocol = f"real pictures of {of.folder(domain)}, by {self.classifier.name}"
         return SetScore(self.classifier.accuracy(pictures, domain), len(pictures), protocol)
+
+
+def classification_scores(name: str) -> Declared:
+    """What `classification`, or `masked_classification`, gives.
+
+    Those of real pictures say how good the classifier is, and nothing of translations.
+    """
+    return {name: Better.MORE, f"{name}_real_*": Better.NEITHER}
 
 
 class Classification(Metric):

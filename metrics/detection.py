@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.base import Metric, SetScore, Value
+from metrics.base import Better, Metric, SetScore, Value
 from metrics.masks import iou
 from metrics.pairs import Pair
 
@@ -77,6 +77,8 @@ class Detection(Metric):
 
     detector finds objects of the class `category`; protocol says which one it is.
     """
+
+    scores = {name + end: Better.MORE for name in NAMES for end in ("", "_pooled")}
 
     def __init__(self, detector: Detector, category: str, protocol: str):
         self.detector = detector

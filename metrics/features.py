@@ -9,14 +9,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from metrics.base import Metric, SetScore, by_size, to_batch
-from metrics.classifier import Classifier
+from metrics.base import Better, Declared, Metric, SetScore, by_size, to_batch
+from metrics.classifier import KINDS, Classifier
 from metrics.pairs import Pair
 from metrics.reals import RealPictures
 from training.state_file import load_file
 from util.errors import UserError
 
 INCEPTION = "pt_inception-2015-12-05-6726825d.pth"  # torch-fidelity's, the weights of the FID paper
+INCEPTION_NAME = "inception"  # in the names of scores
 LARGEST_SUBSET = 100  # pictures of each of KID's subsets
 SUBSETS = 100
 BATCH = 32  # real pictures at once
@@ -58,7 +59,7 @@ def inception_features(path: Path, device: torch.device) -> Features:
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{path} does not hold torch-fidelity's Inception ({reason})") from None
     network.to(device).eval()
-    return Features("inception", lambda pictures: network(pictures.to(device))[0])
+    return Features(INCEPTION_NAME, lambda pictures: network(pictures.to(device))[0])
 
 
 def classifier_features(classifier: Classifier) -> Features:
@@ -74,6 +75,11 @@ def check_package() -> None:
 
 def needs(package: str, what: str) -> UserError:
     return UserError(f"{what} needs {package}: pip install -r requirements-metrics.txt")
+
+
+def distance_scores(kind: str) -> Declared:
+    """What `fid`, or `kid`, gives: one score, named after the network whose features it uses."""
+    return {f"{kind}_{network}": Better.LESS for network in (INCEPTION_NAME, *KINDS)}
 
 
 class FeatureDistances(Metric):

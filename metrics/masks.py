@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from metrics.base import Metric, Value
+from metrics.base import Better, Metric, Value
 from metrics.pairs import Pair
 
 OF_UNIONS = {  # scores of instances -> what the same of their union is called
@@ -46,8 +46,20 @@ class Masks(Metric):
     """Scores of every picture whose masks were translated; of their union, if that is all.
 
     Scores of unions have names of their own, not to be compared with those of instances, and one
-    value for a picture.
+    value for a picture. More IoU means that instances stay where they were; it is 1 of a model that
+    changes nothing. How large a translated instance should be is not known.
     """
+
+    scores = {
+        "mask_kept": Better.MORE,
+        "mask_area_ratio": Better.NEITHER,
+        "mask_iou": Better.MORE,
+        "all_empty": Better.LESS,
+        "all_full": Better.LESS,
+        "union_area_ratio": Better.NEITHER,
+        "union_iou": Better.MORE,
+        "union_full": Better.LESS,
+    }
 
     def pictures(self, pairs: Sequence[Pair]) -> list[dict[str, Value]]:
         return [self.picture(pair) for pair in pairs]

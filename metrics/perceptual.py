@@ -6,7 +6,7 @@ import torch
 from torchvision.models import AlexNet_Weights
 
 from metrics.background import batches
-from metrics.base import Metric, Value
+from metrics.base import Better, Metric, Value
 from metrics.features import needs
 from metrics.pairs import Pair
 from metrics.weights import download
@@ -24,6 +24,8 @@ def load_lpips(device: torch.device) -> torch.nn.Module:
 
 class Perceptual(Metric):
     """`background_lpips` of every picture: what changed on the instances is put back first."""
+
+    scores = {"background_lpips": Better.LESS}
 
     def __init__(self, network: torch.nn.Module, device: torch.device):
         self.network = network

@@ -1,12 +1,13 @@
 """The scores of a folder of results: measured, written down, and put on its page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 from data.direction import words_of
-from metrics.base import LESS, SetScore, Value
+from metrics.base import Better, SetScore, Value
 from metrics.pairs import PairFiles, PairFolder
 from metrics.reals import FEW
+from metrics.scores import find_score
 from metrics.statistics import bootstrap_interval, mean, over_runs, values_of
 from metrics.yardsticks import Yardsticks
 from pages.results_page import write_page
@@ -14,6 +15,7 @@ from util.files import write_json
 
 OF_ALL = ("classification", "fid", "kid")  # metrics of pictures that were not translated as well
 BY_UNION = ("background", "lpips", "masked_classification")  # metrics that look where masks are
+WORST_END = {Better.LESS: "down", Better.MORE: "up", Better.NEITHER: ""}  # which comes first so
 
 
 class DirectionScores:
@@ -153,7 +155,16 @@ def write_scores(folder: PairFolder, scores: dict[str, DirectionScores], about: 
     if folder.listing:
         sources = {way.name: way.source for way in folder.ways.values()}
         values = {sources[direction]: own.pictures for direction, own in scores.items()}
-        write_page(folder.folder, folder.listing, table_of(scores), about["notes"], values, LESS)
+        worst = worst_ends(name for own in scores.values() for name in own.counts)
+        write_page(folder.folder, folder.listing, table_of(scores), about["notes"], values, worst)
+
+
+def worst_ends(names: Iterable[str]) -> dict[str, str]:
+    """In which order the worst values come first: `up`, `down`, or none. KeyError if undeclared."""
+    found = {name: find_score(name) for name in names}
+    if undeclared := [name for name, score in found.items() if not score]:
+        raise KeyError(f"{undeclared[0]}: no metric says which values of it are better")
+    return {name: WORST_END[score.better] for name, score in found.items()}
 
 
 def rounded(value: float | None) -> float | None:

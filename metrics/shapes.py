@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from metrics.base import Metric, Value
+from metrics.base import Better, Metric, Value
 from metrics.masks import iou
 from metrics.pairs import Pair
 from metrics.reals import Preparation
 from util.errors import UserError
 
-THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)  # of the shape's IoU alone
 SHAPE_IOU = 0.75  # an instance succeeds if its shape is the target's to this IoU
 STRICT_IOU = 0.85  # reported beside it
 PLACE_IOU = 0.3  # and, of a mask, if its bounding box is where the source's was
@@ -167,6 +166,14 @@ class Backgrounds:
 
 class Shapes(Metric):
     """The yardsticks of drawn shapes, by their clean backgrounds."""
+
+    scores = {
+        "image_shape_success": Better.MORE,
+        "image_shape_success_85": Better.MORE,
+        "mask_shape_success": Better.MORE,
+        "image_mask_iou": Better.MORE,
+        "seam_l1": Better.LESS,
+    }
 
     def __init__(self, source: str, background: Callable[[Pair], np.ndarray]):
         self.shape = TARGETS[source]

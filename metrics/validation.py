@@ -11,7 +11,7 @@ from subprocess import DEVNULL, PIPE
 
 from tqdm import tqdm
 
-from metrics.base import LESS
+from metrics.base import Better
 from training.progress import Progress
 from util.errors import UserError
 from util.files import write_text
@@ -19,7 +19,6 @@ from util.files import write_text
 FILE = "val_scores.jsonl"
 COMMAND = Path(__file__).resolve().parents[1] / "evaluate.py"
 OF_PROCESSES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-FAMILIES = ("fid", "kid", "lpips", "classification", "masked_classification", "detection")
 
 Scores = Mapping[str, Mapping[str, float | None]]  # by direction and name
 
@@ -41,9 +40,9 @@ class Validation:
         self.asked_to_end = asked_to_end
         self.measured = f"{self.metric} of {opt.eval_phase}"
         self.unreported: Scores = {}
-        families = ["auto", *(f for f in FAMILIES if (self.metric or "").startswith(f))]
+        self.less_is_better, metrics = how_to_rank(opt.eval_metric)
         self.words = ["--dataroot", opt.dataroot, "--name", opt.name, "--phase", opt.eval_phase]
-        self.words += ["--checkpoints_dir", opt.checkpoints_dir, "--metrics", ",".join(families)]
+        self.words += ["--checkpoints_dir", opt.checkpoints_dir, "--metrics", metrics]
         self.words += ["--results_dir", str(folder / "val"), "--gpu_ids", gpu_of(opt)]
         self.results = folder / "val" / opt.name / f"{opt.eval_phase}_latest"
 
@@ -81,7 +80,7 @@ class Validation:
         if best is None or self.progress.best_of != self.measured:
             return True
         again = epoch == self.progress.best_epoch  # of a run that was killed before it was saved
-        return again or (value < best if self.metric in LESS else value > best)
+        return again or (value < best if self.less_is_better else value > best)
 
     def forget_best(self) -> None:
         """The best weights could not be written: the next ones are."""
@@ -134,6 +133,17 @@ class Validation:
         if epoch == 0:
             raise UserError(text)
         tqdm.write(f"warning: {text}; the run goes on")
+
+
+def how_to_rank(name: str | None) -> tuple[bool, str]:
+    """Whether less of a score is better, and the --metrics of which it is one."""
+    if not name:
+        return False, "auto"
+    from metrics.scores import AUTO, find_score  # not above: it imports torchvision, which is slow
+
+    score = find_score(name)
+    metrics = "auto" if score.metric in AUTO else f"auto,{score.metric}"
+    return score.better is Better.LESS, metrics
 
 
 def gpu_of(opt) -> str:

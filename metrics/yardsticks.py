@@ -27,14 +27,11 @@ from metrics.pairs import PairFolder
 from metrics.perceptual import Perceptual, load_lpips
 from metrics.provenance import check_sources, untranslated
 from metrics.reals import Preparation, RealPictures
+from metrics.scores import AUTO, SCORES
 from metrics.shapes import TARGETS, Backgrounds, Shapes, background_folder
 from util.errors import UserError
 
-METRICS = (
-    *("shapes", "background", "lpips", "mask", "classification", "masked_classification"),
-    *("fid", "kid", "detection"),
-)
-USUAL = ("shapes", "background", "mask")  # of --metrics auto
+METRICS = tuple(SCORES)
 OF_MASKS = ("shapes", "background", "lpips", "mask", "masked_classification", "detection")
 
 
@@ -109,7 +106,7 @@ class Yardsticks:
         preparation = Preparation.of(folder.listing, size)
         phase = said or self.opt.phase or "test"
         annotated = folder.annotated(source)
-        suited = (folder.listing or {}).get("scored_by") or USUAL
+        suited = (folder.listing or {}).get("scored_by") or AUTO
         subject = Subject(
             folder.folder, *folder.ways[source], self.root, phase, preparation, annotated, suited
         )

@@ -101,7 +101,7 @@ class BaseOptions:
             "--num_threads",
             "--nThreads",
             type=int,
-            help="loader processes (default: 4; on a CPU 0)",
+            help="loader processes of training (default: 4; on a CPU 0)",
         )
 
     def add_data_arguments(self, group) -> None:
@@ -148,7 +148,11 @@ class BaseOptions:
             "--max_dataset_size", type=int, help="use this many pictures per domain at most"
         )
         group.add_argument(
-            "--display_winsize", type=int, default=256, help="picture width on the pages"
+            "--display_winsize",
+            type=int,
+            metavar="PIXELS",
+            help="picture width on the training page and in the table of results (default: 128 in "
+            "the table, on the training page as the window allows)",
         )
 
     def saved_options(self, first: argparse.Namespace) -> dict:
@@ -190,7 +194,7 @@ class BaseOptions:
             yield "--dataroot is missing: name the dataset's folder"
         elif not Path(opt.dataroot).is_dir():
             yield f"--dataroot {opt.dataroot}: there is no such folder"
-        at_least_one = ("batch_size", "ins_max", "max_dataset_size")
+        at_least_one = ("batch_size", "ins_max", "max_dataset_size", "display_winsize")
         for flag in (*at_least_one, "num_threads", "seed", "load_iter"):
             value, least = getattr(opt, flag, None), int(flag in at_least_one)
             if value is not None and value < least:

@@ -7,6 +7,7 @@ from options.base_options import BaseOptions, run_folder, run_name
 from options.logger_options import add_logger_arguments, complete_loggers, logger_problems
 from training.checkpoint import Checkpoints
 from training.schedules import POLICIES
+from util.errors import did_you_mean
 
 NOT_NEGATIVE = ("data_patience", "lr")
 COUNTS = ("niter", "niter_decay", "keep_last", "eval_epoch_freq")
@@ -157,7 +158,8 @@ class TrainOptions(BaseOptions):
         group.add_argument(
             "--eval_metric",
             metavar="NAME",
-            help="score in metrics.json by which best_net_* are kept, such as mask_iou",
+            help="score in metrics.json by which best_net_* are kept, such as mask_iou: those with "
+            "the most of it, or the least where less is better",
         )
         group.add_argument(
             "--eval_phase", default="val", help="validation pictures: PHASEA, PHASEB"
@@ -232,7 +234,22 @@ def validation_problems(opt):
     """What stands against scoring the weights while they are trained."""
     if opt.eval_metric and not opt.eval_epoch_freq:
         yield f"--eval_metric {opt.eval_metric}: say how often, --eval_epoch_freq N"
+    if opt.eval_metric:
+        yield from metric_problems(opt.eval_metric)
     if opt.eval_epoch_freq and opt.dataroot:
         folders = [Path(opt.dataroot) / f"{opt.eval_phase}{domain}" for domain in "AB"]
         if missing := [folder for folder in folders if not folder.is_dir()]:
             yield f"--eval_phase {opt.eval_phase}: {missing[0]} is not there"
+
+
+def metric_problems(name: str):
+    """What stands against keeping the best weights by this score."""
+    from metrics.scores import RANKING, find_score  # not above: it imports torchvision, slowly
+
+    if not (score := find_score(name)):
+        yield f"--eval_metric {name}: there is no such score. {did_you_mean(name, RANKING)}"
+    elif score.declared not in RANKING:
+        yield (
+            f"--eval_metric {name}: neither less nor more of it is better, so it cannot say which "
+            "weights are the best: name another score, such as mask_iou"
+        )

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from pages.results_page import write_page
+from pages.results_page import COPY, write_page
 from util.files import write_json
 from util.images import (
     outline_layer,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the o
 LISTING = "results.json"
 SCORES = ("metrics.json", "metrics_detail.json")
 LAYER = 512  # pixels of the longer side of outlines
-SMALL = 320  # pixels: of larger pictures the page's table shows a small copy
 
 
 class Results:
@@ -136,10 +135,10 @@ class Results:
         copies = {}
         for file in files:
             with Image.open(self.folder / file) as picture:
-                if max(picture.size) > SMALL:
+                if max(picture.size) > COPY:
                     copies[file] = file.removesuffix(".png") + "_small.jpg"
                     small = picture.convert("RGB")
-                    small.thumbnail((SMALL, SMALL))
+                    small.thumbnail((COPY, COPY))
                     save_picture(small, self.folder / copies[file], quality=88)
         return copies
 
@@ -208,6 +207,7 @@ class Results:
             "data": self.data,
             "scored_by": self.scored_by,
             "directions": self.directions,
+            "picture_width": opt.display_winsize,
             "pictures": [self.sections[key] for key in in_order],
         }
         write_json(self.folder / LISTING, listing)

@@ -5,7 +5,7 @@ view. The numbers of a picture stand in its row, so the page costs the same for 
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -18,9 +18,13 @@ from util.errors import UserError
 from util.files import write_atomic
 from util.images import COLORS
 
+WIDTH = 128  # pixels of the table's pictures, unless --display_winsize said so
 SMALL = 128  # pixels: smaller pictures are shown with sharp pixels
+COPY = 320  # pixels: the small copies of large pictures are no wider
 ABOUT = ("model", "epoch", "data", "date")  # of the head; the rest is folded away
 ROWS = "<!-- rows -->"
+# A width that was typed counts, but on a phone, where pictures share the width of the screen.
+FULL_WIDTH = "@media (min-width: 701px) {#results td > img{max-width:none}}"
 # Rows are not laid out until the script has chosen those of the first page.
 LOADING = """
 const root = document.documentElement;
@@ -37,19 +41,18 @@ def write_page(
     scores: Sequence[Sequence[str]] = (),
     notes: Sequence[str] = (),
     values: Mapping[str, Values] | None = None,
-    less_is_better: Collection[str] = (),
+    worst: Mapping[str, str] | None = None,
 ) -> None:
     """Write `index.html` of a results folder.
 
     scores is a table for the head, its header first; values are those of each picture by the
-    source's domain; of those in less_is_better the largest are the worst. Raises UserError if a
-    listed file is not inside the folder.
+    source's domain; worst says in which order the worst of them come first, `up` or `down`, if it
+    is known. Raises UserError if a listed file is not inside the folder.
     """
-    worst = {
-        name: "down" if name in less_is_better else "up" for name in metric_names(values or {})
-    }
-    before, after = frame(listing, scores, notes, worst).split(ROWS)
-    rows = rows_of(listing["pictures"], columns_of(listing), values or {})
+    ends = {name: (worst or {}).get(name, "") for name in metric_names(values or {})}
+    before, after = frame(listing, scores, notes, ends).split(ROWS)
+    width = typed_width(listing) or WIDTH
+    rows = rows_of(listing["pictures"], columns_of(listing), values or {}, width)
 
     def write(file) -> None:
         file.write(before.encode())
@@ -83,9 +86,17 @@ def frame(
     page.add(tags.table(tags.thead(tags.tr(header)), body, id="results"))
     page.add(tags.div(id="pager", cls="bar", hidden=True))
     style = "".join(f".i{i}{{--own:rgb{color}}}" for i, color in enumerate(COLORS))
+    if typed_width(listing):
+        style += FULL_WIDTH
     page.head.add(tags.style(raw(style)), tags.script(raw(LOADING)))
     add_script(page, "results.js")
     return page.render(pretty=False)
+
+
+def typed_width(listing: Mapping) -> int | None:
+    """The width of the table's pictures, if test.py was told one."""
+    width = listing.get("picture_width")
+    return width if isinstance(width, int) and width > 0 else None
 
 
 def head_of(about: Mapping[str, object]) -> tags.div:
@@ -106,25 +117,27 @@ def columns_of(listing: Mapping) -> dict[str, tuple[Direction, list[tuple[str, s
     told = listing.get("directions", {})
     found = {}
     for source, way in directions_of(listing).items():
-        usual = (("source", "real", source), ("translation", "fake", way.target))
-        columns = [
-            (title, f"{role}_{x}_img") for title, role, x in (*usual, ("and back", "rec", source))
+        usual = [
+            ("source", f"real_{source}_img"),
+            ("translation", f"fake_{way.target}_img"),
+            ("and back", f"rec_{source}_img"),
         ]
-        if way.name in told:
-            columns = [(title, visual) for title, visual in told[way.name]["columns"]]
-        found[source] = (way, columns)
+        columns = told[way.name]["columns"] if way.name in told else usual
+        found[source] = (way, [(title, visual) for title, visual in columns])
     return found
 
 
 def controls(worst: Mapping[str, str], ways: Sequence[Direction]) -> tags.div:
-    """What scripts make use of; hidden without them. worst says at which end of a score it is."""
+    """What scripts make use of; hidden without them. worst is the order by each score, if known."""
     options = [
         tags.option("name", value="name", data_worst="up"),
         tags.option("number of instances", value="instances", data_worst="down"),
     ]
     options += [
-        tags.option(f"{name.replace('_', ' ')}, worst first", value=name, data_worst=sense)
-        for name, sense in worst.items()
+        tags.option(
+            name.replace("_", " ") + ", worst first" * bool(order), value=name, data_worst=order
+        )
+        for name, order in worst.items()
     ]
     every = [("", "both directions" if len(ways) == 2 else "all directions")]
     choices = [
@@ -161,31 +174,32 @@ def metric_names(values: Mapping[str, Values]) -> list[str]:
 
 
 def rows_of(
-    pictures: Iterable[Mapping], columns: Mapping, values: Mapping[str, Values]
+    pictures: Iterable[Mapping], columns: Mapping, values: Mapping[str, Values], width: int
 ) -> Iterable[str]:
     titles = list(dict.fromkeys(title for _, own in columns.values() for title, _ in own))
     for picture in pictures:
         own = values.get(picture["source"], {}).get(picture["name"], {})
-        yield row_of(picture, *columns[picture["source"]], titles, own, bool(values))
+        way, visuals = columns[picture["source"]]
+        cells = [(title, dict(visuals).get(title)) for title in titles]
+        yield row_of(picture, way, cells, own, bool(values), width)
 
 
 def row_of(
     picture: Mapping,
     way: Direction,
-    columns: Sequence[tuple[str, str]],
-    titles: Sequence[str],
+    columns: Sequence[tuple[str, str | None]],
     scores: Mapping[str, object],
     scored: bool,
+    width: int,
 ) -> str:
     """One picture's row; `data-detail` has what its larger view is made of."""
     anchor = f"{way.source}-{picture['name']}"
     means = {name: mean_of(value) for name, value in scores.items()}
     cells = [tags.th(tags.a(picture["name"], href=f"#{quote(anchor)}"), scope="row")]
     cells += [tags.td(way.words), tags.td(instances_of(picture), cls="number")]
-    visuals = dict(columns)
-    for title in titles:
-        file = picture["files"].get(visuals.get(title))
-        cells.append(tags.td(image_of(file, picture, title) if file else ""))
+    for title, visual in columns:
+        file = picture["files"].get(visual)
+        cells.append(tags.td(image_of(file, picture, title, width) if file else ""))
     if scored:
         lines = [f"{name.replace('_', ' ')} {short(value)}" for name, value in means.items()]
         cells.append(tags.td([tags.div(line) for line in lines], cls="values"))
@@ -226,16 +240,16 @@ def rounded(value):
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
-def image_of(file: str, picture: Mapping, title: str) -> tags.img:
-    small = max(picture["width"], picture.get("height") or 0) <= SMALL
-    shown = picture.get("small", {}).get(file, file)
+def image_of(file: str, picture: Mapping, title: str, width: int) -> tags.img:
+    high, wide = picture.get("height") or picture["width"], picture["width"]
+    shown = picture.get("small", {}).get(file, file) if width <= COPY else file
     return tags.img(
         src=url(shown),
         alt=f"{picture['name']}: {title}",
         loading="lazy",
-        width="128",
-        height=str(round(128 * (picture.get("height") or picture["width"]) / picture["width"])),
-        cls="small" if small else "large",
+        width=str(width),
+        height=str(round(width * high / wide)),
+        cls="small" if max(high, wide) <= SMALL else "large",
     )
 
 

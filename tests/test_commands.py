@@ -199,6 +199,16 @@ def test_every_choice_is_built_trained_and_tested(run, words):
     assert Path("results/r/test_latest/images/00000_fake_B_img.png").is_file()
 
 
+def test_both_commands_print_the_networks_if_asked(run, capsys):
+    run(train.main, f"{SHORT} --max_dataset_size 2 --no_html")
+    run(test_command.main, "--name r --num_test 1")
+    assert "Conv2d(" not in capsys.readouterr().out
+    run(train.main, f"{SHORT} --max_dataset_size 2 --no_html --overwrite --dry_run --verbose")
+    assert "Conv2d(" in capsys.readouterr().out
+    run(test_command.main, "--name r --num_test 1 --verbose")
+    assert "Conv2d(" in capsys.readouterr().out
+
+
 def test_dry_run_writes_nothing(run, capsys):
     run(train.main, f"{SHORT} --dry_run")
     out = capsys.readouterr().out

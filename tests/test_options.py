@@ -1,13 +1,19 @@
 """The command line: official defaults, aliases, one line for every mistake."""
 
+import ast
 import json
+from itertools import product
 
 import pytest
 import torch
 
+import data
+import models
 import test as test_command
 import train
-from conftest import TINY, one_line_error, train_options
+from conftest import ROOT, TINY, one_line_error, train_options
+from options import evaluate_options
+from options.parser import OptionParser
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from training.device import faster_precision
@@ -16,7 +22,7 @@ OFFICIAL = {
     **{"ins_max": 4, "ins_per": 2, "set_order": "decreasing", "lambda_A": 10.0, "lambda_B": 10.0},
     **{"lambda_idt": 1.0, "lambda_ctx": 1.0, "loadSizeH": 220, "loadSizeW": 220, "fineSizeH": 200},
     **{"fineSizeW": 200, "dataset_mode": "unaligned_seg", "name": "experiment_name"},
-    **{"display_winsize": 256, "resize_or_crop": "resize_and_crop", "batch_size": 1, "input_nc": 3},
+    **{"resize_or_crop": "resize_and_crop", "batch_size": 1, "input_nc": 3},
     **{"output_nc": 3, "ngf": 64, "ndf": 64, "netG": "set", "netD": "set", "n_layers_D": 3},
     **{"norm": "instance", "init_type": "normal", "init_gain": 0.02, "direction": "AtoB"},
     **{
@@ -97,6 +103,7 @@ def test_help_shows_all_groups(capsys):
         ("--name /tmp/x", "--name '/tmp/x' folder below"),
         ("--display_server ftp://x", "--display_server ftp://x http://localhost"),
         ("--display_id -3", "--display_id -3"),
+        ("--display_winsize 0", "--display_winsize 0 at least 1"),
         ("--zzzz", "--zzzz unknown flag"),
         ("loose", "unexpected word loose"),
         ("--ins_per 5", "--ins_per 5 --ins_max 4"),
@@ -184,3 +191,46 @@ def test_test_command_mistakes(shapes, capsys, tmp_path, monkeypatch):
         line = one_line_error(capsys)
         for part in said.split():
             assert part in line
+
+
+READ_BY_THE_OPTIONS = {  # themselves, and what they make of these is read elsewhere
+    **{"crop_size": "fineSizeH and fineSizeW", "load_size": "loadSizeH and loadSizeW"},
+    **{"load_iter": "label", "suffix": "name", "resume": "continue_train"},
+    **{"lambda_A": "content_weight", "lambda_B": "content_weight"},  # models/unpaired.py
+}
+
+
+def names_of_options(options) -> set[str]:
+    """The options of a command, with those of every model and dataset."""
+    found = set()
+    for model, dataset in product(models.names(), data.names()):
+        command, parser = options(), OptionParser("")
+        command.add_arguments(parser)
+        for part in (models.find_model(model), data.find_dataset(dataset)):
+            part.modify_commandline_options(parser, command.is_train)
+        found |= {action.dest for action in parser._actions}
+    return found
+
+
+def names_that_are_read() -> set[str]:
+    """What the code takes of any object by name, but for the files of options."""
+    found = set()
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    own = [path for folder in folders for path in folder.rglob("*.py")]
+    for path in [*ROOT.glob("*.py"), *own]:
+        if path.relative_to(ROOT).parts[0] not in ("options", "tests"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                    found.add(node.attr)
+                elif isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
+                    found.add(getattr(node.args[1], "value", ""))
+    return found
+
+
+def test_every_option_is_read_by_some_code():
+    read = names_that_are_read()
+    commands = names_of_options(TrainOptions) | names_of_options(TestOptions)
+    scoring = {action.dest for action in evaluate_options.build_parser()._actions} - {"help"}
+    assert {*READ_BY_THE_OPTIONS} <= commands
+    unread = (commands | scoring) - read
+    assert sorted(unread - {*READ_BY_THE_OPTIONS}) == []

@@ -35,7 +35,7 @@ class Options:
     """Those of test.py that a results folder looks at."""
 
     name, phase, label, model, dataroot = "run", "test", "7", "insta_gan", "data"
-    input_nc, aspect_ratio, display_winsize = 3, 1.0, 256
+    input_nc, aspect_ratio, display_winsize = 3, 1.0, None
 
 
 def results_of(folder: Path, names=NAMES, counts=(3, 2, 1, 1, 2, 1), size: int = 32) -> Path:
@@ -68,7 +68,12 @@ def scored(tmp_path_factory) -> Path:
         for source in "AB"
     }
     write_page(
-        folder, listing, [["mean", "A to B"], ["loss", "2.5"]], ["a <note>"], values, ["loss"]
+        folder,
+        listing,
+        [["mean", "A to B"], ["loss", "2.5"]],
+        ["a <note>"],
+        values,
+        {"loss": "down"},
     )
     return folder
 
@@ -135,7 +140,14 @@ def test_both_commands_write_the_page(run, tmp_path, capsys):
     text = page.read_text()
     assert "insta_gan" in text and "<th>scores</th>" not in text
     run(evaluate.main, "--name r")
-    assert "background l1" in page.read_text() and 'data-worst="down"' in page.read_text()
+    orders = {
+        name: order
+        for order, name in re.findall(r'<option data-worst="(\w*)" value="(\w+)"', page.read_text())
+    }
+    assert orders["background_l1"] == orders["all_empty"] == "down"
+    assert (
+        orders["background_ssim"] == orders["mask_iou"] == "up" and orders["mask_area_ratio"] == ""
+    )
     assert str(page) in capsys.readouterr().out
 
 
@@ -211,6 +223,10 @@ def test_rows_are_found_and_ordered(scored, look):
     page.select_option("#order", "loss")
     assert page.input_value("#sense") == "down"  # less is better: the worst first
     assert names_of(page)[0] == f"{NAMES[-1]}B" and names_of(page)[-1] == f"{NAMES[0]}A"
+    told = page.locator("#order option").all_inner_texts()
+    assert "loss, worst first" in told and "shape" in told  # of which it is not known
+    page.select_option("#order", "shape")
+    assert page.input_value("#sense") == "up"
     page.select_option("#order", "instances")
     assert names_of(page)[0].startswith("plain")
     page.fill("#find", "SPACE")

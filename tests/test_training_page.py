@@ -32,18 +32,9 @@ def look_of(names=("a", "b<i>")) -> dict[str, list[Shown]]:
     return look
 
 
-def training_page(folder: Path, epochs=(1, 2, 3)) -> TrainingPage:
-    board = TrainingPage(
-        RunCard(
-            "run <b>",
-            folder,
-            8,
-            4,
-            {"niter": "<3>"},
-            "python train.py <x>",
-            Curves.of(InstaGANModel),
-        )
-    )
+def training_page(folder: Path, epochs=(1, 2, 3), **how) -> TrainingPage:
+    told = ({"niter": "<3>"}, "python train.py <x>", Curves.of(InstaGANModel))
+    board = TrainingPage(RunCard("run <b>", folder, 8, 4, *told), **how)
     records = []
     board.open(records)
     for epoch in epochs:

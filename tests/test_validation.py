@@ -98,6 +98,42 @@ def test_a_signal_while_scoring_ends_the_run_before_it(
     assert_same(state("parts"), state("whole"))
 
 
+COUNTED = """
+import json, sys
+from pathlib import Path
+words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+folder = Path(words["--results_dir"], words["--name"], words["--phase"] + "_latest")
+folder.mkdir(parents=True, exist_ok=True)
+calls = Path("calls.jsonl")
+value = [3.0, 1.0, 2.0][len(calls.read_text().splitlines()) if calls.exists() else 0]
+with calls.open("a") as file:
+    file.write(json.dumps(words) + "\\n")
+(folder / "metrics.json").write_text(json.dumps({"AtoB": {NAME: value}}))
+"""
+
+
+@pytest.mark.parametrize("name,asked,best", [
+    ("fid_inception", "auto,fid", 1),
+    ("kid_vgg16", "auto,kid", 1),
+    ("background_lpips", "auto,lpips", 1),
+    ("seam_l1", "auto", 1),
+    ("image_shape_success_85", "auto", 0),
+    ("mods_pooled", "auto,detection", 0),
+    ("masked_classification", "auto,masked_classification", 0),
+])  # fmt: skip
+def test_the_best_weights_have_the_least_or_the_most(
+    run, with_val, tmp_path, monkeypatch, name, asked, best
+):
+    """Scores of 3, 1 and 2, before the first epoch and after two."""
+    monkeypatch.setattr(validation, "COMMAND", tmp_path / "counted.py")
+    validation.COMMAND.write_text(COUNTED.replace("NAME", repr(name)))
+    words = "--niter 2 --niter_decay 0 --no_html --max_dataset_size 1 --eval_epoch_freq 1"
+    run(train.main, f"--name r {words} --eval_metric {name}", with_val)
+    assert state("r")["progress"]["best_epoch"] == best
+    calls = list(map(json.loads, Path("calls.jsonl").read_text().splitlines()))
+    assert [words["--metrics"] for words in calls] == [asked] * 3
+
+
 class Opt:
     eval_epoch_freq, eval_metric, eval_phase, name = 2, "mask_iou", "val", "r"
     dataroot, checkpoints_dir, gpu_ids = ".", ".", []
@@ -142,7 +178,11 @@ def test_the_best_is_known_by_the_sense_of_the_score(tmp_path, monkeypatch, caps
 
 def test_what_cannot_be_scored_is_told_before_the_first_epoch(run, with_val, shapes, capsys):
     for words, data, said in (
-        ("--eval_epoch_freq 1 --eval_metric nonsense", with_val, "background_l1"),
+        ("--eval_epoch_freq 1 --eval_metric nonsense", with_val, "no such score. Known:"),
+        ("--eval_epoch_freq 1 --eval_metric fid_incepton", with_val, "did you mean fid_inception?"),
+        ("--eval_epoch_freq 1 --eval_metric mask_area_ratio", with_val, "mask_area_ratio: neither"),
+        ("--eval_epoch_freq 1 --eval_metric classification_real_val", with_val, "neither"),
+        ("--eval_epoch_freq 1 --eval_metric union_iou", with_val, "background_l1"),
         ("--eval_epoch_freq 1", shapes, "valA is not there"),
         ("--eval_metric mask_iou", with_val, "--eval_epoch_freq N"),
     ):

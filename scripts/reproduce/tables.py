@@ -1,12 +1,10 @@
 """Tables of rows, and the place in docs/results.md where they go."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from metrics.statistics import over_runs
 from util.files import write_text
-
-Cell = Callable[[list[dict]], str]
 
 
 def score_of(row: dict, name: str) -> float | None:
