@@ -47,8 +47,8 @@ def main(argv: list[str] | None = None) -> None:
     if not args.dry and not torch.cuda.is_available():
         raise UserError("PyTorch sees no GPU here (CUDA): --dry runs these checks on the CPU")
     wanted = checks.chosen(checks.all_checks(args.dry, args.only), args.only)
-    make_ready(args.out)
     here, results = report.machine(args.dry), []
+    make_ready(args.out)
     with ended_by_sigterm():
         for result in run_all(wanted, args):
             results.append(result)

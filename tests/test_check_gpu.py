@@ -16,7 +16,7 @@ from conftest import ROOT, refused
 from scripts import check_gpu
 from scripts.gpu import checks, report
 from scripts.gpu.checks import Check
-from scripts.gpu.job import Failed, Job
+from scripts.gpu.job import Failed, Job, Skipped
 
 STAND_IN = """
 import pathlib, sys
@@ -199,6 +199,19 @@ def test_a_batch_that_does_not_fit_is_no_failure(tmp_path, monkeypatch, said, st
     assert result.status == status and result.detail.startswith(detail)
 
 
+@pytest.mark.parametrize(
+    "device,said,ending",
+    [("-1", "3 skipped in 1s", Skipped), ("0", "2 passed, 1 skipped in 1s", Failed)],
+)
+def test_tests_are_left_out_on_a_cpu_alone(tmp_path, monkeypatch, device, said, ending):
+    job = Job(tmp_path / "work", tmp_path / "log", 9, device)
+    monkeypatch.setattr(job, "python", lambda *_: f"ss\n{said}\n")
+    with pytest.raises(ending, match=said):
+        checks.tests(job)
+    monkeypatch.setattr(job, "python", lambda *_: "...\n3 passed in 1s\n")
+    assert checks.tests(job) == "3 passed in 1s"
+
+
 def test_what_ran_without_being_compiled_has_failed(tmp_path, monkeypatch):
     said = "x\nnote: --compile does not work here, going on without it (no compiler)\n"
     monkeypatch.setattr(checks, "train", lambda *_: said)
@@ -236,6 +249,10 @@ def test_on_a_gpu_everything_is_checked(monkeypatch):
     assert dry.why_not and not asked.why_not
 
 
+def broken_driver(_):
+    raise RuntimeError("no driver,\nsorry")
+
+
 def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.chdir(tmp_path)
@@ -248,6 +265,9 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys):
         ("--dry --minutes 0", "--minutes 0"),
     ):
         refused(capsys, lambda words=words: check_gpu.main(words.split()), said)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(report, "device_name", broken_driver)
+    refused(capsys, lambda: check_gpu.main([]), "CUDA does not start here: no driver, sorry")
     monkeypatch.setattr(check_gpu, "is_installed", lambda name: name not in ("tqdm", "scipy"))
     missing = "tqdm, scipy missing:", "pip install -r"
     refused(capsys, lambda: check_gpu.main(["--dry"]), *missing)

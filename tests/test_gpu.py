@@ -13,7 +13,7 @@ import test as test_command
 import train
 from conftest import train_options
 from models import create_model
-from util.device import prepare_device
+from training.device import prepare_device
 
 pytestmark = [
     pytest.mark.gpu,

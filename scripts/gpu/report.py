@@ -12,6 +12,7 @@ import torch
 from benchmarks.train_step import table as speed_table
 from scripts.reproduce.tables import markdown
 from util.command_line import aligned
+from util.errors import UserError
 from util.files import write_json, write_text
 from util.stamp import commit, device_name, now, versions
 
@@ -31,18 +32,20 @@ class Result:
 
 
 def machine(dry: bool) -> dict:
-    """What the figures depend on."""
-    device = torch.device("cpu" if dry else "cuda")
+    """What the figures depend on. Raises UserError if the GPU cannot be used at all."""
+    try:
+        device = device_name(torch.device("cpu" if dry else "cuda"))
+    except RuntimeError as error:
+        raise UserError(f"CUDA does not start here: {cell(str(error))}") from None
     return {
         "date": now(),
         "commit": commit(),
         "dry": dry,
-        "device": device_name(device),
+        "device": device,
         "gpus": 0 if dry else torch.cuda.device_count(),
         "driver": None if dry else driver(),
         **versions(),
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
     }
 
 
