@@ -9,7 +9,7 @@ from loggers.records import Record
 from training.progress import Progress
 from util.errors import UserError
 
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+if TYPE_CHECKING:  # for the names of types alone
     from data.scene import Scene
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from pages.sheet import tile
 from util.images import to_pixels
 
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+if TYPE_CHECKING:  # for the names of types alone
     from data.scene import Scene
 
 ROLES = (  # of a direction's three scenes, by its source and target

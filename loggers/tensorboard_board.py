@@ -9,7 +9,7 @@ from loggers.run_card import RunCard
 from loggers.worker import Board, MissingError
 from training.progress import Progress
 
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+if TYPE_CHECKING:  # for the names of types alone
     from data.scene import Scene
 
 

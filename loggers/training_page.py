@@ -21,7 +21,7 @@ from util.files import write_text
 from util.images import save_png, to_pixels
 from util.stamp import now
 
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+if TYPE_CHECKING:  # for the names of types alone
     from data.scene import Scene
 
 HEADER = ["source", "translation", "and back"]

@@ -20,7 +20,7 @@ from loggers.worker import Board, MissingError
 from training.progress import Progress
 from util.stamp import now
 
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+if TYPE_CHECKING:  # for the names of types alone
     from data.scene import Scene
 
 TIMEOUT = 5.0  # seconds that a server has to answer

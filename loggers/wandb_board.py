@@ -12,7 +12,7 @@ from loggers.worker import Board, MissingError
 from training.progress import Progress
 from util.files import write_json
 
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+if TYPE_CHECKING:  # for the names of types alone
     from data.scene import Scene
 
 

@@ -12,7 +12,7 @@ from loggers.base import Logger
 from loggers.records import FILE, Record, continuous, read_records
 from training.progress import Progress
 
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+if TYPE_CHECKING:  # for the names of types alone
     from data.scene import Scene
 
 RECORDS, PICTURES = 1000, 2  # that wait for a board; of more the oldest are dropped

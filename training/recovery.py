@@ -9,7 +9,7 @@ from training.distributed import from_main, is_main, rank, share, world_size
 from training.progress import Progress
 from util.errors import UserError
 
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+if TYPE_CHECKING:  # for the names of types alone
     from training.guard import Moment
 
 MOST = 20  # broken steps among twice as many end a run, whatever the options say
