@@ -10,7 +10,7 @@ from loggers.base import Look
 from pages.sheet import tile
 from util.images import to_pixels
 
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+if TYPE_CHECKING:  # for the names of types alone
     from data.scene import Scene
 
 WIDEST = 256  # pixels of a tile

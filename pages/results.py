@@ -21,7 +21,7 @@ from util.images import (
     to_pixels,
 )
 
-if TYPE_CHECKING:  # for the names of types alone: util imports nothing of the other rooms
+if TYPE_CHECKING:  # for the names of types alone
     from data.scene import Scene
 
 LISTING = "results.json"

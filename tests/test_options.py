@@ -1,5 +1,6 @@
 """The command line: official defaults, aliases, one line for every mistake."""
 
+import argparse
 import ast
 import json
 from itertools import product
@@ -200,15 +201,15 @@ READ_BY_THE_OPTIONS = {  # themselves, and what they make of these is read elsew
 }
 
 
-def names_of_options(options) -> set[str]:
+def options_of(options) -> list[argparse.Action]:
     """The options of a command, with those of every model and dataset."""
-    found = set()
+    found = []
     for model, dataset in product(models.names(), data.names()):
         command, parser = options(), OptionParser("")
         command.add_arguments(parser)
         for part in (models.find_model(model), data.find_dataset(dataset)):
             part.modify_commandline_options(parser, command.is_train)
-        found |= {action.dest for action in parser._actions}
+        found += parser._actions
     return found
 
 
@@ -229,8 +230,9 @@ def names_that_are_read() -> set[str]:
 
 def test_every_option_is_read_by_some_code():
     read = names_that_are_read()
-    commands = names_of_options(TrainOptions) | names_of_options(TestOptions)
-    scoring = {action.dest for action in evaluate_options.build_parser()._actions} - {"help"}
-    assert {*READ_BY_THE_OPTIONS} <= commands
-    unread = (commands | scoring) - read
+    of_commands = options_of(TrainOptions) + options_of(TestOptions)
+    of_commands += evaluate_options.build_parser()._actions
+    names = {action.dest for action in of_commands} - {"help"}
+    assert {*READ_BY_THE_OPTIONS} <= names
+    unread = names - read
     assert sorted(unread - {*READ_BY_THE_OPTIONS}) == []
