@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import register_pytree_node
 
 from data.scene import Scene
+from models.contract import Step
 
 # (a canvas with a group's masks, what a generator made of it, the same canvas with its other masks)
 # -> the second pasted on the first
@@ -134,15 +135,15 @@ def generate(generator: nn.Module, *scenes: Scene | None) -> list[Scene | None]:
 
 def translate_alone(
     generator: nn.Module, pasted: Pasted, domain: str, scene: Scene, groups: Sequence[Group]
-) -> Iterator[tuple[Group, Scene]]:
-    """Sequential inference (Eq. 8) of one domain: each group, and the canvas after it."""
+) -> Iterator[Step]:
+    """Sequential inference (Eq. 8) of one domain, group after group."""
     for group in groups:
         drawn = scene.select(group.samples(domain))
         source, others = divided(drawn, group)
         (fake,) = generate(generator, source)
         fake = pasted(source, fake, others)
         scene = advance(scene, add_finished(drawn, fake, group), group.samples(domain))
-        yield group, scene
+        yield Step(group.start, group.stop, scene)
 
 
 def divided(canvas: Scene, group: Group) -> tuple[Scene, tuple[Scene, Scene]]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from data.scene import Scene
-from models.contract import Step, Translated
+from models.contract import Translated
 from models.cycles import Cycle, CycleModel
 from models.diffaug import augmented
 from models.image_pool import ImagePool
@@ -166,18 +166,13 @@ class UnpairedModel(CycleModel):
         scene = self.on_device({source: scene})[source]
         cycle = self.cycles[source]
         pasted = partial(self.pasted, exactly=True)
-        moved = [
-            Step(group.start, group.stop, canvas)
-            for group, canvas in translate_alone(cycle.generator, pasted, source, scene, groups)
-        ]
-        fake = moved[-1].canvas if moved else scene
-        *_, (_, back) = [
-            (None, fake),
-            *translate_alone(cycle.back_generator, pasted, source, fake, groups),
-        ]
+        steps = list(translate_alone(cycle.generator, pasted, source, scene, groups))
+        fake = steps[-1].canvas if steps else scene
+        there_and_back = list(translate_alone(cycle.back_generator, pasted, source, fake, groups))
+        back = there_and_back[-1].canvas if steps else fake
         if not self.is_train and self.opt.composite is not None:
             fake = Pasting(self.opt.composite).exactly(scene, fake)
-        return Translated(scene, [fake], back, steps=moved)
+        return Translated(scene, [fake], back, steps=steps)
 
 
 def exchange(pool: ImagePool, fake: Scene) -> list[Scene]:
