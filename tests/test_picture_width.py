@@ -11,6 +11,7 @@ import evaluate
 import test as test_command
 import train
 from conftest import random_scene
+from models.showcase import Shown
 from pages.results_page import write_page
 
 # ---- the results page
@@ -74,7 +75,7 @@ def test_pictures_of_a_training_are_as_wide_as_was_typed(tmp_path, look, given, 
 @pytest.mark.parametrize("given,side", [(None, 256), (300, 300), (1000, 400), (100, 256)])
 def test_wide_pictures_of_a_training_have_as_many_pixels(tmp_path, given, side):
     board = training_page(tmp_path, epochs=(), width=given)
-    (file,) = board.save_tiles("real_A", random_scene([1], size=400), 1)
+    (file,) = board.save_tiles(Shown("real_A", "source", random_scene([1], size=400)), 1)
     assert Image.open(tmp_path / "web" / file).size == (side, side)
 
 

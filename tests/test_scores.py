@@ -9,15 +9,16 @@ from PIL import Image
 from scoring import call, copy_as_results, scores
 from torch import nn
 
+from data.direction import BOTH_WAYS
 from metrics import yardsticks
 from metrics.base import Better
 from metrics.classifier import KINDS
-from metrics.pairs import swapped
 from metrics.report import worst_ends
 from metrics.scores import RANKING, SCORES, Score, find_score
 from metrics.shapes import TARGETS, ideal_shape
 
 COLORS = {"A": (200, 40, 40), "B": (40, 40, 200)}  # as the drawn domains have them
+OTHER = {way.source: way.target for way in BOTH_WAYS}
 ALL = "shapes,background,lpips,mask,classification,masked_classification,fid,kid,detection"
 NETWORKS = {"inception", "vgg16", "resnet18"}  # whose weights are not at hand
 
@@ -46,7 +47,7 @@ def perfect(root: Path, source: str, stem: str) -> tuple[np.ndarray, list[np.nda
     """The target's shapes where the source's were, on its clean background, and their masks."""
     masks = [ideal_shape(mask, TARGETS[source]) for mask in masks_of(root, source, stem)]
     picture = read(root / f"test{source}_background/{stem}.png")
-    picture[np.any(masks, 0)] = COLORS[swapped(source)]
+    picture[np.any(masks, 0)] = COLORS[OTHER[source]]
     return picture, masks
 
 
@@ -62,7 +63,7 @@ def results_of(root: Path, folder: Path, translate, told_apart: bool) -> Path:
     """A folder of such translations, with a mask for each instance or one for all."""
     copy_as_results(root, folder)
     for source in "AB":
-        role = f"fake_{swapped(source)}"
+        role = f"fake_{OTHER[source]}"
         for path in (root / f"test{source}").glob("*.png"):
             start = folder / "images" / f"{path.stem}_{role}"
             picture, masks = translate(root, source, path.stem)
