@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         torch.manual_seed(opt.seed)
         model = create_model(opt, device)
         torch.manual_seed(opt.seed + rank())  # the same weights in every process, other dropout
-        interruption = Interruption(loader.reading.hurry)
+        interruption = Interruption(loader.reading.stop_waiting)
         checkpoints = Checkpoints(run_folder(opt), opt.keep_last, interruption.came)
         progress = Progress(epoch=opt.epoch_count)
         print(model.setup(checkpoints, progress))

@@ -84,7 +84,7 @@ class SceneLoader:
             num_workers=opt.num_threads,
             persistent_workers=opt.num_threads > 0,
             pin_memory=bool(opt.gpu_ids),
-            worker_init_fn=partial(leave_signals_to_the_run, self.reading),
+            worker_init_fn=partial(ignore_signals_in_workers, self.reading),
             generator=torch.Generator(),  # so that the loader draws nothing from the global one
         )
 
@@ -109,7 +109,7 @@ class SceneLoader:
         self.sampler.epoch, self.sampler.skip = number, skip
         batches = iter(self.loader)
         if self.loader.num_workers:
-            quiet_about_children()
+            restore_default_sigchld()
         while (batch := self.next_of(batches)) is not None:
             if isinstance(batch, UserError):
                 raise batch
@@ -177,7 +177,7 @@ class Guarded(torch.utils.data.Dataset):
             try:
                 return self.dataset[draw]
             except UnreadableError as error:
-                too_late = time.monotonic() + pause > end or self.reading.hurries()
+                too_late = time.monotonic() + pause > end or self.reading.stopped_waiting()
                 if not error.gone or too_late:
                     return error
                 if pause == PAUSES[0]:
@@ -197,22 +197,22 @@ class Reading:
     def __init__(self, processes: int):
         self.shared = multiprocessing.RawArray("q", self.FIELDS * processes)
         self.ends = multiprocessing.RawValue("b", 0)
-        self.hurried = multiprocessing.RawValue("b", 0)
+        self.impatient = multiprocessing.RawValue("b", 0)
         atexit.register(self.end_run)  # comes before multiprocessing ends its processes
 
     def end_run(self) -> None:
         self.ends.value = 1
 
-    def hurry(self) -> None:
+    def stop_waiting(self) -> None:
         """From now on no file is waited for."""
-        self.hurried.value = 1
+        self.impatient.value = 1
 
-    def hurries(self) -> bool:
-        return bool(self.hurried.value)
+    def stopped_waiting(self) -> bool:
+        return bool(self.impatient.value)
 
     def sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while time.monotonic() < end and not self.hurries():
+        while time.monotonic() < end and not self.stopped_waiting():
             time.sleep(0.1)
 
     def run_ends(self) -> bool:
@@ -230,16 +230,21 @@ class Reading:
         return [Draw(*row[1:]) for row in rows if row[0] in numbers]
 
 
-def leave_signals_to_the_run(reading: Reading, _) -> None:
-    """In a loader process: a terminal's or a cluster's signals are for the run, which ends it."""
+def ignore_signals_in_workers(reading: Reading, _) -> None:
+    """In a loader process: ignore SIGINT, and SIGTERM until the run ends.
+
+    Terminals and clusters send both to all processes; the run finishes its step, then ends its
+    workers.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if reading.run_ends() else None)
 
 
-def quiet_about_children() -> None:
-    """Have a loader process that dies told by `next`, between two steps.
+def restore_default_sigchld() -> None:
+    """Take away PyTorch's handler of dead worker processes.
 
-    PyTorch's own handler would raise in the middle of one, whose work could then not be saved.
+    It would raise in the middle of a step, whose work could then not be saved. Without it the next
+    call of `next` raises, between two steps.
     """
     if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -132,7 +132,7 @@ class BaseModel(Declared, Updating, Persistent, ABC):
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
-        """A look at a model in training that leaves no trace in it: no dropout, no statistics."""
+        """For translations during training: evaluation mode; afterwards all is as it was before."""
         training = {name: network.training for name, network in self.networks.items()}
         with torch.random.fork_rng(self.opt.gpu_ids):
             try:

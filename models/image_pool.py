@@ -31,12 +31,12 @@ class ImagePool:
             item, self.items[place] = self.items[place], item
         return item
 
-    def look(self) -> tuple[list, torch.Tensor]:
-        """The items themselves and where the draws stand: enough to come back to this moment."""
+    def snapshot(self) -> tuple[list, torch.Tensor]:
+        """The items and the random state, for `restore`; nothing is copied."""
         return list(self.items), self.generator.get_state()
 
-    def restore(self, look: tuple[list, torch.Tensor]) -> None:
-        items, state = look
+    def restore(self, snapshot: tuple[list, torch.Tensor]) -> None:
+        items, state = snapshot
         self.items = list(items)
         self.generator.set_state(state)
 

@@ -163,31 +163,31 @@ def spread(flat: Tensor, tensors: Sequence[Tensor]) -> None:
             tensor.copy_(piece.view_as(tensor))
 
 
-class Agreement:
-    """What any process wishes, known to all of them in the same step, and waited for by none.
+class FlagExchange:
+    """Small integers of all processes, as a maximum over them.
 
-    Wishes are exchanged on the CPU while the next step runs; so several processes hear of one in
-    the step after it, a single one at once.
+    They are all-reduced on the CPU while the next step runs, so that every process has them one
+    step later and none waits. A single process has its own at once.
     """
 
     def __init__(self):
-        self.wishes: Tensor | None = None
+        self.flags: Tensor | None = None
         self.work = None
 
-    def reach(self, *wishes: int) -> list[int]:
-        """The largest of all processes' wishes of the step before; each calls it in every step."""
+    def exchange(self, *flags: int) -> list[int]:
+        """The maxima of the step before; every process calls it in every step."""
         if world_size() == 1:
-            return list(wishes)
-        agreed = [0] * len(wishes)
+            return list(flags)
+        earlier = [0] * len(flags)
         if self.work is not None:
             self.work.wait()
-            agreed = self.wishes.tolist()
-        self.wishes = torch.tensor(wishes)
-        self.work = distributed.all_reduce(self.wishes, distributed.ReduceOp.MAX, async_op=True)
-        return agreed
+            earlier = self.flags.tolist()
+        self.flags = torch.tensor(flags)
+        self.work = distributed.all_reduce(self.flags, distributed.ReduceOp.MAX, async_op=True)
+        return earlier
 
-    def forget(self) -> None:
-        """Leave out what was wished in this step."""
+    def drop(self) -> None:
+        """Forget the flags of this step."""
         if self.work is not None:
             self.work.wait()
             self.work = None

@@ -34,7 +34,7 @@ class Trainable:
         self.schedules: dict[str, object] = {}
         self.scalers: dict[str, GradScaler] = {}
         self.rates: dict[str, float] = {}  # learning rates of the options
-        self.pools: dict[str, Any] = {}  # with `look` and `restore`
+        self.pools: dict[str, Any] = {}  # with `snapshot` and `restore`
         self.guard = Guard(device)
         self.processes = world_size()
         self.objective = torch.zeros(2, device=device)  # sum and count of the first kind's loss

@@ -32,7 +32,7 @@ def write_dump(path: Path, state: Mapping, update: Update, options: Mapping, whe
         "structure": treespec_dumps(structure),
         "losses": {name: float(value) for name, value in update.losses.items()},
     }
-    dump["pools"] = {name: list(look) for name, look in update.pools.items()}
+    dump["pools"] = {name: list(snapshot) for name, snapshot in update.pools.items()}
     write_state(path, tree_map_only(Tensor, lambda tensor: tensor.detach().cpu(), dump))
 
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from loggers import Loggers, make_record
 from training.checkpoint import Checkpoints
 from training.device import memory_facts
-from training.distributed import Agreement, call_in_main, from_main, share, world_size
+from training.distributed import FlagExchange, call_in_main, from_main, share, world_size
 from training.interruption import Interruption, name_of
 from training.progress import Progress, StepTimer
 from training.recovery import Recovery, RolledBack, place
@@ -44,7 +44,7 @@ class Trainer:
         self.epochs = opt.niter + opt.niter_decay
         self.timer = StepTimer()
         self.clock = SaveClock(opt.save_minutes)
-        self.agreement = Agreement()
+        self.flags = FlagExchange()
         self.recovery = Recovery(opt.on_nan, model, checkpoints, progress)
 
     def train(self) -> None:
@@ -63,7 +63,7 @@ class Trainer:
         for batch in self.batches():
             self.timer.data_ready()
             broken = self.step(batch)
-            stop, minutes, broken = self.agreement.reach(
+            stop, minutes, broken = self.flags.exchange(
                 self.interruption.number, self.clock.due(), broken
             )
             saves = stop or minutes or self.progress.due(self.opt.save_latest_freq)
@@ -99,7 +99,7 @@ class Trainer:
 
     def recover(self, broken: int) -> None:
         if broken:
-            self.agreement.forget()
+            self.flags.drop()
             self.recovery.recover(broken - 1)
 
     def step(self, batch) -> int:
@@ -169,7 +169,8 @@ class Trainer:
     def validate(self, epoch: int) -> None:
         """Score the weights on the validation pictures, and keep them if they are the best.
 
-        Whatever cuts it short, the run that goes on stands before it.
+        The state is saved first: a run that is stopped while it scores goes on from there, and
+        scores again.
         """
         self.save("latest")
         if not self.checkpoints.written():

@@ -77,7 +77,7 @@ class Updating(Trainable):
 
     def remember(self, kind: str, losses_of: LossesOf, inputs: Sequence[Any]) -> Update:
         """What the update can be made again from."""
-        pools = {name: pool.look() for name, pool in self.pools.items()}
+        pools = {name: pool.snapshot() for name, pool in self.pools.items()}
         return Update(kind, losses_of.__name__, inputs, self.names, self.size, self.divisor, pools)
 
     def observe(self, kind: str, losses: Losses) -> None:
@@ -105,8 +105,8 @@ class Updating(Trainable):
 
     def repeat(self, update: Update) -> Losses:
         """Make an update again, by the networks as they are; returns its losses."""
-        for name, look in update.pools.items():
-            self.pools[name].restore(look)
+        for name, snapshot in update.pools.items():
+            self.pools[name].restore(snapshot)
         torch.set_rng_state(update.random)
         self.names, self.size = list(update.names), update.size
         self.divisor = update.divisor
@@ -117,6 +117,6 @@ class Updating(Trainable):
         """Forget a broken update and the fakes that came of it; returns it."""
         broken = self.guard.broken()
         self.guard.clear()
-        for name, look in broken[0].pools.items() if broken else ():
-            self.pools[name].restore(look)
+        for name, snapshot in broken[0].pools.items() if broken else ():
+            self.pools[name].restore(snapshot)
         return broken[0] if broken else None
