@@ -18,19 +18,23 @@ class Extras:
     picture, mask  `{phase}{domain}_{name}/STEM.png`, as large as the picture
     value          `{phase}{domain}_{name}.csv`, a line `STEM,number[,number…]` for each picture
 
-    Those of the kind `others` are made of the masks, by the dataset.
+    Those of the kind `others` are made of the masks, by the dataset. With a question mark, such as
+    `picture?`, a dataset may have none of it: then scenes come without.
 
     Raises UserError for what is missing of the pictures in `names`.
     """
 
     def __init__(self, root: Path, folder: str, kinds: Mapping[str, str], names: Sequence[str]):
-        self.kinds = {name: kind for name, kind in kinds.items() if kind != "others"}
+        self.kinds: dict[str, str] = {}
         self.files: dict[str, dict[str, Path]] = {}
         self.values: dict[str, dict[str, Tensor]] = {}
-        for name, kind in self.kinds.items():
-            place = root / f"{folder}_{name}"
+        for name, marked in kinds.items():
+            kind = marked.removesuffix("?")
+            place = root / f"{folder}_{name}{'.csv' if kind == 'value' else ''}"
+            if kind == "others" or (marked != kind and not place.exists()):
+                continue
+            self.kinds[name] = kind
             if kind == "value":
-                place = place.with_name(f"{place.name}.csv")
                 found = self.values[name] = read_values(place)
             else:
                 listed = list_pictures(place) if place.is_dir() else {}

@@ -233,8 +233,7 @@ class Reading:
 def ignore_signals_in_workers(reading: Reading, _) -> None:
     """In a loader process: ignore SIGINT, and SIGTERM until the run ends.
 
-    Terminals and clusters send both to all processes; the run finishes its step, then ends its
-    workers.
+    Terminals and clusters send both to all processes; it is the run that ends its workers.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if reading.run_ends() else None)
@@ -243,8 +242,8 @@ def ignore_signals_in_workers(reading: Reading, _) -> None:
 def restore_default_sigchld() -> None:
     """Take away PyTorch's handler of dead worker processes.
 
-    It would raise in the middle of a step, whose work could then not be saved. Without it the next
-    call of `next` raises, between two steps.
+    It would raise in the middle of a step, whose work could then not be saved. Without it `next`
+    raises, between two steps.
     """
     if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

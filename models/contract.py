@@ -64,7 +64,7 @@ class Declared:
     less_memory: ClassVar[str] = "lower --batch_size or --crop_size, or raise --accumulate"
     needs: ClassVar[frozenset[str]] = frozenset()  # `masks`, or names of extras
     tells_instances_apart: ClassVar[bool] = False
-    extras: ClassVar[Mapping[str, str]] = {}  # of each picture: name -> picture, mask or value
+    extras: ClassVar[Mapping[str, str]] = {}  # name -> picture, mask, value; with ?: it may have
     scored_by: ClassVar[Sequence[str]] = ("shapes", "background", "mask")  # evaluate.py's auto
     tests_in_eval_mode: ClassVar[bool] = False  # else only with --eval
     architecture_options: ClassVar[Sequence[str]] = ()  # a test takes them from the run

@@ -20,6 +20,8 @@ import test as test_command
 import train
 from conftest import ROOT, refused
 from data import create_dataset
+from data.base_dataset import Draw
+from data.extras import Extras
 from loggers.drawing import draw_grid
 from loggers.records import Curves, panels, read_records
 from models import create_model, find_model
@@ -27,6 +29,7 @@ from models.estimate import WORKSPACE, estimate
 from models.showcase import Showcase
 from options.train_options import TrainOptions
 from scripts import export, replay_step
+from util.errors import UserError
 from util.memory import PeakBytes
 
 HERE = ROOT / "tests" / "strange"
@@ -296,8 +299,6 @@ def test_extras_are_cut_with_their_picture(data):
     for words in ("", "--cache"):
         opt = TrainOptions().parse(["--dataroot", str(data), *f"{WORDS} {words}".split()])
         dataset = create_dataset(opt)
-        from data.base_dataset import Draw
-
         found.append([dataset[Draw(1, i, i)]["A"] for i in range(6)])
     for scene, packed in zip(*found, strict=True):
         away = (~scene.masks.any(1, keepdim=True)).expand_as(scene.image)
@@ -306,6 +307,14 @@ def test_extras_are_cut_with_their_picture(data):
         for name, tensor in scene.extras.items():
             assert torch.equal(tensor, packed.extras[name]), name
         assert torch.equal(scene.image, packed.image)
+
+
+def test_what_data_may_have_can_be_absent(data):
+    names = sorted(path.stem for path in (data / "trainA").glob("*.png"))
+    kinds = {"background": "picture?", "label": "value?", "depth": "picture?", "age": "value?"}
+    assert Extras(data, "trainA", kinds, names).kinds == {"background": "picture", "label": "value"}
+    with pytest.raises(UserError, match="trainA_depth"):
+        Extras(data, "trainA", {"depth": "picture"}, names)
 
 
 def test_no_shared_code_mentions_it():
