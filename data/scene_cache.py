@@ -119,8 +119,8 @@ def unstacked(
         if kind == "value":
             found[key] = extras.values[key][name]
             continue
-        count = channels if kind == "picture" else 1
-        found[key] = rest[:count] if kind == "picture" else rest[:count].bool()
+        count = channels if extras.has_colours(key) else 1
+        found[key] = rest[:count] if extras.has_colours(key) else rest[:count].bool()
         rest = rest[count:]
     return image, found
 

@@ -118,8 +118,7 @@ class SceneFolder:
         files = self.files[index]
         image = read_image(files.image, self.channels)
         masks = read_masks(files.masks, files.image, image.shape[-2:], self.exif)
-        size = image.shape[-2:]
-        extras = self.extras.load(files.name, size, self.channels) if self.extras else {}
+        extras = self.extras.load(files.name, image, masks) if self.extras else {}
         tensors = (torch.from_numpy(image), torch.from_numpy(masks))
         return Picture(files.name, *tensors, files.numbers, extras)
 

@@ -90,7 +90,10 @@ class UnalignedDataset(BaseDataset):
         limit = self.opt.max_dataset_size
         if limit and limit < len(files):
             files = files.select(range(limit))
-        return self.scene_folder(files, self.opt.phase, domain, self.how)
+        folder = self.scene_folder(files, self.opt.phase, domain, self.how)
+        if folder.extras and (line := folder.extras.note()):
+            print(f"note: {line}")
+        return folder
 
     def scene_folder(
         self, files: SceneListing, phase: str, domain: str, how: Preprocessing | None

@@ -18,7 +18,7 @@ from torchvision.models import (
     vgg16,
 )
 
-from metrics.weights import load_weights
+from training.pretrained import load_weights
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 BATCH = 32

@@ -17,7 +17,7 @@ from metrics.detection import Detections
 from metrics.masks import iou
 from metrics.pairs import Pair
 from metrics.shapes import SHAPE_IOU, TARGETS, ideal_shape, shown
-from metrics.weights import load_weights
+from training.pretrained import load_weights
 from util.errors import UserError, did_you_mean
 
 COCO_CLASSES = 91

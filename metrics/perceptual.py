@@ -9,7 +9,7 @@ from metrics.background import batches
 from metrics.base import Better, Metric, Value
 from metrics.features import needs
 from metrics.pairs import Pair
-from metrics.weights import download
+from training.pretrained import download
 
 
 def load_lpips(device: torch.device) -> torch.nn.Module:

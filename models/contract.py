@@ -76,6 +76,11 @@ class Declared:
         return dict(cls.extras)
 
     @classmethod
+    def starts_from(cls, opt) -> Sequence[str]:
+        """Networks that a run cannot train without weights of them, which --start_from brings."""
+        return ()
+
+    @classmethod
     def size_multiple(cls, opt) -> int:
         """Height and width of pictures have to be multiples of it."""
         return 1

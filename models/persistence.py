@@ -1,6 +1,6 @@
 """What of a model is written down, and how it comes back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -37,28 +37,48 @@ class Persistent:
             self.loaded = f"{label}, averaged" if averaged else label
             return f"weights: {self.loaded}"
         if not self.opt.continue_train:
-            return self.start_from(self.opt.start_from) if self.opt.start_from else "starting anew"
+            return self.start_from(self.opt.start_from)
         if label == "latest" and checkpoints.has_state():
             checkpoints.resume(self, progress)
             return f"continuing at epoch {progress.epoch}, {progress.images} pictures into it"
         return self.load_networks(checkpoints, label) + f", at epoch {progress.epoch}"
 
-    def start_from(self, where: str) -> str:
-        """Load the networks that another run has under the same names; returns a line to print."""
+    def start_from(self, runs: Sequence[str]) -> str:
+        """Load the networks that other runs have under the same names; returns a line to print.
+
+        Raises UserError for a run that brings none, and if one is missing that has to be brought.
+        """
+        fresh, taken = list(self.networks), []
+        for where in runs:
+            names, line = self.take_from(where, fresh)
+            fresh = [name for name in fresh if name not in names]
+            taken.append(line)
+        needed = self.starts_from(self.opt)
+        if missing := [name for name in needed if name in fresh]:
+            raise UserError(
+                f"--start_from {' '.join(runs) or 'is missing'}: this training begins with trained "
+                f"weights of {', '.join(needed)}, and there are none of {', '.join(missing)}: name "
+                "the runs that trained them"
+            )
+        if not taken:
+            return "starting anew"
+        rest = f"; fresh are {', '.join(fresh)}" if fresh else ""
+        return f"starting from {', and '.join(taken)}{rest}"
+
+    def take_from(self, where: str, wanted: Sequence[str]) -> tuple[list[str], str]:
+        """Load what a run has of the wanted networks; returns their names, and what it was."""
         run, _, label = where.partition(":")
         folder = Path(run) if Path(run).is_dir() else Path(self.opt.checkpoints_dir) / run
         there = Checkpoints(folder)
         label = label or "latest"
-        names = [name for name in there.networks(label) if name in self.networks]
+        names = [name for name in there.networks(label) if name in wanted]
         if not names:
             raise UserError(
-                f"--start_from {where}: {folder} has no weights `{label}` of any network of "
-                f"--model {self.opt.model}, {', '.join(self.networks)}"
+                f"--start_from {where}: {folder} has no weights `{label}` of any network that is "
+                f"needed for --model {self.opt.model}, {', '.join(wanted)}"
             )
         self.load_named(there, label, {name: name for name in names})
-        fresh = [name for name in self.networks if name not in names]
-        rest = f"; fresh are {', '.join(fresh)}" if fresh else ""
-        return f"starting from {', '.join(names)} of {folder}, `{label}`{rest}"
+        return names, f"{', '.join(names)} of {folder}, `{label}`"
 
     def load_named(self, checkpoints: Checkpoints, label: str, files: Mapping[str, str]) -> None:
         """Load networks by their names in the files of the label."""

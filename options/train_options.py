@@ -42,9 +42,12 @@ class TrainOptions(BaseOptions):
         )
         group.add_argument(
             "--start_from",
+            nargs="+",
+            default=[],
             metavar="RUN[:EPOCH]",
             help="begin with the weights of another run, its name or folder: of all networks of "
-            "the same names, for a second phase or fine-tuning; the rest starts fresh",
+            "the same names, for a second phase or fine-tuning; the rest starts fresh. Of several "
+            "runs each brings what those before it have not",
         )
         group.add_argument(
             "--resume",

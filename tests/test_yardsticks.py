@@ -15,7 +15,7 @@ from metrics.detectors import MaskRCNN, build_mask_rcnn, category_id
 from metrics.features import Features, frechet_distance, inception_file, kernel_distance
 from metrics.pairs import PairFolder
 from metrics.perceptual import Perceptual
-from metrics.weights import load_weights
+from training.pretrained import load_weights
 from util.errors import UserError
 
 CPU = torch.device("cpu")

@@ -89,20 +89,24 @@ def fold(padded: Tensor, width: int, dim: int) -> Tensor:
     return inner
 
 
-class PatchConv2d(nn.Conv2d):
-    """4x4 convolution of a PatchGAN; its weight, spectral norm included, is made in full precision.
+class SpectralConv2d(nn.Conv2d):
+    """Convolution whose weight, spectral norm included, is made in full precision.
 
     Under autocast the power iteration would run in bfloat16, whose eight bits of mantissa blur the
     largest singular value by up to a per cent.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int):
-        super().__init__(in_channels, out_channels, 4, stride=stride, padding=1)
-
     def forward(self, x: Tensor) -> Tensor:
         with without_autocast(x.device):
             weight = self.weight
         return self._conv_forward(x, weight, self.bias)
+
+
+class PatchConv2d(SpectralConv2d):
+    """4x4 convolution of a PatchGAN."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int):
+        super().__init__(in_channels, out_channels, 4, stride=stride, padding=1)
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager:

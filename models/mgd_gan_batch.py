@@ -1,0 +1,99 @@
+"""Pictures of both domains that go through MGD-GAN's networks together."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from data.inpainting import reach_of
+from data.scene import Scene
+from models.networks.apade import segmentation_map
+from models.pasting import colours_around, grown, share_left_out
+
+DOMAINS = "AB"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A scene of one size of pictures, of one or both domains one after the other.
+
+    domains  by name, how many of its pictures are each domain's
+    label    [B, 2], one-hot: A is 0 and B is 1
+    """
+
+    domains: Mapping[str, int]
+    scene: Scene
+    label: Tensor
+
+    @property
+    def target(self) -> Tensor:
+        """The label of the other domain."""
+        return 1 - self.label
+
+    @property
+    def present(self) -> Tensor:
+        return self.scene.present
+
+    @property
+    def masks(self) -> Tensor:
+        """[B, N, H, W] in [0, 1]; absent ones are 0."""
+        return (self.scene.masks + 1) / 2
+
+    @property
+    def judged(self) -> Tensor:
+        """1 for pictures that have an instance: others take no part. [B]"""
+        return self.present.any(1).to(self.label.dtype)
+
+    def by_domain(self, values: Tensor) -> dict[str, Tensor]:
+        """Values [B, ...] of the pictures of each domain."""
+        return dict(zip(self.domains, values.split([*self.domains.values()]), strict=True))
+
+    def removed(self) -> tuple[Tensor, Tensor]:
+        """The pictures without their instances, and the holes of these, [B, 1, H, W] in {0, 1}.
+
+        The background was made without any instance. Where some are left out of the batch, by
+        --ins_max or --instances, only the holes near those that are in it are cut out.
+        """
+        hole = (self.scene.extras["hole"] > 0).to(self.label.dtype)
+        others = share_left_out(self.scene)
+        reach = reach_of(tuple(hole.shape[-2:])) + 1
+        near = grown(self.masks.sum(1, keepdim=True).clamp(max=1), reach)
+        some = others.amax((2, 3), keepdim=True)
+        hole = hole * torch.where(some > 0, near * (1 - others), torch.ones_like(near))
+        return torch.where(hole > 0, self.scene.extras["inpainted"], self.scene.image), hole
+
+    def with_foreign_holes(
+        self, background: Tensor, hole: Tensor, drawn: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Backgrounds with the other domain's holes besides, for the pictures `drawn` [B].
+
+        When objects are translated the hole is that of the old object, and in training always that
+        of the one to be painted. With both domains in the batch there is something to learn it by.
+        """
+        if len(self.domains) < 2:
+            return background, hole
+        foreign = hole.roll(next(iter(self.domains.values())), 0) * drawn[:, None, None, None]
+        both = torch.maximum(hole, foreign)
+        colours = colours_around(self.scene.image, both)
+        return torch.where(foreign > hole, colours, background), both
+
+    def layout(self, masks: Tensor, label: Tensor, hole: Tensor) -> Tensor:
+        """The map that pictures are painted and judged by."""
+        return segmentation_map(masks, self.present, label, hole)
+
+    def translated(self, masks: Tensor) -> Scene:
+        """The same scene with these masks [B, N, H, W] in [0, 1]."""
+        return replace(self.scene, masks=masks * 2 - 1)
+
+
+def batches_of(scenes: Mapping[str, Scene]) -> Iterator[Batch]:
+    """Both domains in one batch where their pictures have one size, else one after the other."""
+    same = len({scene.image.shape[1:] for scene in scenes.values()}) == 1
+    for group in [scenes] if same else [{domain: scene} for domain, scene in scenes.items()]:
+        counts = {domain: len(scene) for domain, scene in group.items()}
+        scene = Scene.cat([*group.values()])
+        like = {"device": scene.image.device, "dtype": scene.image.dtype}
+        labels = torch.eye(len(DOMAINS), **like)
+        rows = [labels[DOMAINS.index(domain)].expand(n, -1) for domain, n in counts.items()]
+        yield Batch(counts, scene, torch.cat(rows))

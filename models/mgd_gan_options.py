@@ -1,0 +1,215 @@
+"""What MGD-GAN declares: its stages, options, losses, and what is drawn of them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from models.mgd_gan_losses import HINGES
+from models.pasting import LEFT_OUT
+from models.perceptual import FILE, PERCEPTUAL, vgg_file
+from models.unpaired_options import ALARMS, FACTS, WAYS
+
+
+class Stage(NamedTuple):
+    """A training of its own: the networks that it trains, and those that it only uses."""
+
+    generators: Sequence[str]
+    judges: Sequence[str]
+    frozen: Sequence[str] = ()
+    supervised: bool = False  # rebuilds real pictures
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        return (*self.generators, *self.judges, *self.frozen)
+
+    @property
+    def paints(self) -> bool:
+        return "G_img" in self.networks
+
+    @property
+    def morphs(self) -> bool:
+        return "G_mask" in self.networks
+
+
+STAGES = {
+    "mask": Stage(("G_mask",), ("D_mask",)),
+    "image": Stage(("G_img",), ("D_img",), supervised=True),
+    "finetune": Stage(("G_mask",), ("D_mask",), ("G_img", "D_img")),
+    "e2e": Stage(("G_mask", "G_img"), ("D_mask", "D_img")),
+}
+PANELS = {  # title -> label -> loss
+    "masks against their discriminator": {"G": "mask_adv", "D": "mask_D"},
+    "what masks keep": {"own domain (Eq. 5)": "mask_pc", "levels (Eq. 6)": "mask_const"},
+    "regular masks (Eq. 7)": {"compact": "mask_com", "small": "mask_pen"},
+    "pictures against their discriminator": {"G": "img_adv", "D": "img_D"},
+    "rebuilt pictures": {"features": "img_feat", "perceptual": "img_perc"},
+    "fusion map (Eq. 10)": {"cross-entropy": "img_fmap"},
+}
+WEIGHTS = {  # option -> default, help
+    "lambda_pc": (10.0, "masks that stay in their domain (Eq. 5)"),
+    "lambda_const": (1.0, "levels of a mask that agree (Eq. 6); 0: row C of the paper's Table 2"),
+    "lambda_reg": (1.0, "both parts of Eq. 7, a factor on the next two; 0: row B"),
+    "lambda_com": (10.0, "compact masks (Eq. 7)"),
+    "lambda_pen": (0.1, "small masks (Eq. 7)"),
+    "lambda_fmap": (10.0, "the fusion map is the masks (Eq. 10)"),
+    "lambda_feat": (10.0, "features of the discriminator (Eq. 11)"),
+    "lambda_vgg": (10.0, "the perceptual loss (Eq. 11)"),
+}
+
+
+class MGDGANOptions:
+    """The declarations of `MGDGANModel`, see `Declared`."""
+
+    loss_names = tuple(loss for own in PANELS.values() for loss in own.values())
+    panels = {
+        **{t: {words: f"losses.{x}" for words, x in own.items()} for t, own in PANELS.items()},
+        **{t: {words: f"masks.{f}.{x}" for x, words in WAYS.items()} for f, t in FACTS.items()},
+    }
+    alarms = {
+        f"masks.{fact}.{x}": f"{words}: the translated masks are {what}"
+        for x, words in WAYS.items()
+        for fact, what in ALARMS.items()
+    }
+    alarm_advice = "look at the pictures; worth trying: another --seed, a higher --lambda_pc"
+    loss_summary = {
+        "G": ("mask_adv", "img_adv", "img_perc"),
+        "D": ("mask_D", "img_D"),
+    }
+    less_memory = "lower --batch_size, --ins_max or --crop_size, or raise --accumulate"
+    needs = frozenset({"masks"})
+    tells_instances_apart = True
+    tests_in_eval_mode = True
+    architecture_options = ("stage", "ngf", "ndf", "n_blocks", "halvings", "perceptual")
+    recipe_options = ("stage", "perceptual", "hole_aug", "hinge_g", *WEIGHTS)
+
+    @classmethod
+    def extras_of(cls, opt) -> dict[str, str]:
+        if not STAGES[opt.stage].paints:
+            return {}
+        return {"inpainted": "background", "hole": "hole", LEFT_OUT: "others"}
+
+    @classmethod
+    def size_multiple(cls, opt) -> int:
+        return max(16, 2**opt.halvings) if STAGES[opt.stage].paints else 16
+
+    @classmethod
+    def least_size(cls, opt) -> int:
+        return 2 * cls.size_multiple(opt)  # an instance norm needs more than one pixel
+
+    @classmethod
+    def starts_from(cls, opt) -> Sequence[str]:
+        stage = STAGES[opt.stage]
+        return (*stage.networks,) if stage.frozen else ()
+
+    @classmethod
+    def options_of_a_short_step(cls, opt) -> dict:
+        return {"perceptual": opt.perceptual}
+
+    @staticmethod
+    def modify_commandline_options(parser, is_train: bool):
+        parser.group("the run").add_argument(
+            "--stage",
+            choices=STAGES,
+            default="mask",
+            help="MGD-GAN is trained in three runs, scripts/train_mgd_gan.sh makes all of them. "
+            "mask: what shapes masks take (Masks Morph); image: how masks are painted (Designed "
+            "Supervision); finetune: masks again, judged by their pictures (Reversal "
+            "Fine-tuning), with --start_from MASK_RUN IMAGE_RUN. e2e: all at once, Table 2's row E",
+        )
+        group = parser.group("networks")
+        for flag, default, what in (
+            ("ngf", 64, "width of the generators' first layer"),
+            ("ndf", 64, "width of the discriminators' first layer"),
+            ("n_blocks", 6, "MiniIncep blocks of the mask generator"),
+            (
+                "halvings",
+                5,
+                "how often the picture generator halves a picture: sizes are "
+                "multiples of 2 to this power",
+            ),
+        ):
+            group.add_argument(f"--{flag}", type=int, default=default, help=what)
+        if is_train:
+            add_training_arguments(parser)
+        return parser
+
+    @classmethod
+    def complete_options(cls, opt) -> None:
+        if not opt.is_train:
+            return
+        opt.lr_D = opt.lr if opt.lr_D is None else opt.lr_D
+        if opt.vgg_weights is None:
+            opt.vgg_weights = str(vgg_file() or "")
+        if opt.perceptual == "auto":
+            opt.perceptual = "vgg19" if opt.vgg_weights else "l1pyr"
+            if STAGES[opt.stage].supervised and opt.perceptual == "l1pyr":
+                print(
+                    f"note: no {FILE} here, so the perceptual loss is --perceptual l1pyr and not "
+                    "the paper's (--vgg_weights names a file)"
+                )
+
+    @classmethod
+    def option_problems(cls, opt) -> Iterator[str]:
+        for flag, least in (("ngf", 4), ("ndf", 1), ("n_blocks", 0), ("halvings", 2)):
+            if getattr(opt, flag) < least:
+                yield f"--{flag} {getattr(opt, flag)}: at least {least}"
+        if opt.halvings > 8:
+            yield f"--halvings {opt.halvings}: at most 8"
+        if opt.is_train:
+            yield from training_problems(opt)
+
+
+def add_training_arguments(parser) -> None:
+    group = parser.group("losses")
+    for flag, (default, what) in WEIGHTS.items():
+        group.add_argument(f"--{flag}", type=float, default=default, help=f"weight: {what}")
+    group.add_argument(
+        "--perceptual",
+        choices=PERCEPTUAL,
+        default="auto",
+        help="L_vgg of Eq. 11; l1pyr: L1 at four sizes instead, which needs no weights; auto: "
+        "vgg19 if its weights are there",
+    )
+    group.add_argument(
+        "--vgg_weights",
+        metavar="FILE",
+        help=f"torchvision's {FILE} (default: where torch.hub keeps it)",
+    )
+    group.add_argument(
+        "--hinge_g",
+        choices=HINGES,
+        default="standard",
+        help="of the generators: -D, or literally Eq. 3, max(0, 1 - D)",
+    )
+    parser.group("data").add_argument(
+        "--hole_aug",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="stage image: share of pictures that get a hole of the other domain's shapes as "
+        "well, as they have one when objects are translated (not in the paper)",
+    )
+    group = parser.group("optimisation")
+    group.add_argument(
+        "--lr_D", type=float, help="learning rate of the discriminators (default: --lr)"
+    )
+    group.add_argument("--beta1", type=float, default=0.5, help="momentum of Adam")
+
+
+def training_problems(opt) -> Iterator[str]:
+    """One line for each option of training that cannot work."""
+    for flag in (*WEIGHTS, "lr_D"):
+        if getattr(opt, flag) < 0:
+            yield f"--{flag} {getattr(opt, flag)}: must not be negative"
+    if not 0 <= opt.beta1 < 1:
+        yield f"--beta1 {opt.beta1}: at least 0 and less than 1"
+    if not 0 <= opt.hole_aug <= 1:
+        yield f"--hole_aug {opt.hole_aug}: a share, from 0 to 1"
+    if opt.input_nc != 3 and opt.perceptual == "vgg19":
+        yield "--perceptual vgg19 needs colour: give --perceptual l1pyr"
+    wanted = opt.perceptual == "vgg19" and STAGES[opt.stage].supervised
+    if wanted and not (opt.vgg_weights and Path(opt.vgg_weights).is_file()):
+        yield (
+            f"--perceptual vgg19: there is no file {opt.vgg_weights or FILE}; fetch torchvision's "
+            f"{FILE} and name it, --vgg_weights FILE, or give --perceptual l1pyr"
+        )
