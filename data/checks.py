@@ -45,6 +45,10 @@ KINDS = {  # what training does with it -> what it is called
     "same name": "one of them is not read",
     "same result": "both are used, and test.py's results overwrite each other",
     "not a picture": "not read",
+    "background size": "refused",
+    "no background": "made while reading",
+    "small hole": "used, and something of the objects stays",
+    "other background": "used inside the hole alone",
     "duplicate": "used, and the measures are too good",
 }
 IGNORED = {"Thumbs.db", "desktop.ini"}  # that operating systems leave behind, as are .names

@@ -13,6 +13,7 @@ from data.checks import Problem, check_names
 from data.pictures import list_pictures
 from data.pixel_checks import Facts, check_pixels, nothing_to_translate
 from data.scene_folder import find_scenes
+from datasets.making.backgrounds import check_backgrounds
 from util.errors import UserError
 from util.workers import map_in_order
 
@@ -77,6 +78,8 @@ def inspect(root: Path, workers: int, exif: str | None = None) -> Report:
         folder = root / f"{name}_seg"
         if with_masks and (fault := nothing_to_translate(folder, facts[name])):
             problems.append(Problem("no instance", folder, fault))
+        if with_masks:
+            problems += check_backgrounds(root, name, workers, exif)
     return Report(root, facts, [*problems, *find_duplicates(facts)], exif)
 
 
