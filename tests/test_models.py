@@ -18,8 +18,17 @@ def test_every_model_does_what_it_declares(run, name):
     run(train.main, words)
     record = read_records(Path("checkpoints/r/metrics.jsonl"))[-1]
     assert list(record["losses"]) == [loss for loss in kind.loss_names if loss in record["losses"]]
-    drawn = {label for own in panels(record, Curves.of(kind)).values() for label in own}
-    assert {*record["losses"]} <= drawn
+    drawn = panels(record, Curves.of(kind))
+    told = {
+        (title, words): place for title, own in kind.panels.items() for words, place in own.items()
+    }
+    shown = {
+        told[title, words]
+        for title, own in drawn.items()
+        for words in own
+        if (title, words) in told
+    }
+    assert {f"losses.{loss}" for loss in record["losses"]} <= shown
     assert {loss for own in kind.loss_summary.values() for loss in own} <= {*kind.loss_names}
     options = json.loads(Path("checkpoints/r/options.json").read_text())
     assert {*kind.architecture_options} <= options.keys()
