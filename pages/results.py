@@ -94,6 +94,7 @@ class Results:
                 "name": name,
                 "source": way.source,
                 "instances": len(batch.numbers[i]),
+                "vanished": sum(not mask.any() for mask in masks_of(fake.scene, i).values()),
                 "width": width,
                 "height": height,
                 "files": files,
@@ -183,7 +184,8 @@ class Results:
         """How much of a domain was translated, and what became of the rest."""
         if masks is None:
             return f"translated {count} of {available} pictures"
-        counts = [one["instances"] for one in self.sections.values() if one["source"] == letter]
+        own = [one for one in self.sections.values() if one["source"] == letter]
+        counts = [one["instances"] for one in own]
         touched = sum(map(bool, counts))
         text = f"translated {sum(counts)} of {masks} instances in {touched} of {available} pictures"
         if sum(counts) < masks:
@@ -194,6 +196,8 @@ class Results:
             text += (
                 f"; pictures without one to translate, which stay as they are: {count - touched}"
             )
+        if vanished := sum(one["vanished"] for one in own):
+            text += f"; {vanished} of the instances vanished: their translated masks are empty"
         return text
 
     def write(self) -> None:
