@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
             check_data(dataset)
             return
         checkpoints.begin(model, progress)
-        if progress.epoch > epochs:
+        if progress.epoch > epochs > 0:
             with checkpoints:
                 print(f"nothing left to do: the run has had its {epochs} epochs, raise --niter")
             return

@@ -47,7 +47,8 @@ class TrainOptions(BaseOptions):
             metavar="RUN[:EPOCH]",
             help="begin with the weights of another run, its name or folder: of all networks of "
             "the same names, for a second phase or fine-tuning; the rest starts fresh. Of several "
-            "runs each brings what those before it have not",
+            "runs each brings what those before it have not; with --niter 0 --niter_decay 0 that "
+            "is all, and the weights are saved",
         )
         group.add_argument(
             "--resume",
@@ -206,7 +207,8 @@ class TrainOptions(BaseOptions):
             )
         if opt.lr_policy == "cosine" and opt.niter < 1:
             yield f"--niter {opt.niter}: --lr_policy cosine needs at least 1"
-        if opt.niter + opt.niter_decay < opt.epoch_count:
+        joins = opt.start_from and opt.epoch_count == 1  # no epoch at all: other runs' weights
+        if opt.niter + opt.niter_decay < opt.epoch_count and not joins:
             yield (
                 f"--epoch_count {opt.epoch_count} lies after the last epoch, "
                 f"{opt.niter + opt.niter_decay}: raise --niter"

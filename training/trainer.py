@@ -57,6 +57,8 @@ class Trainer:
             except RolledBack:
                 continue
             self.end_epoch()
+        if not self.epochs:
+            self.save("latest")  # what the run began with, such as networks of several others
 
     def train_epoch(self) -> None:
         """What is left of the epoch. Raises RolledBack."""

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -28,12 +28,20 @@ Words = tuple[str, ...]
 class Training:
     """A run of train.py; options are those besides --name and --checkpoints_dir.
 
-    data says how its pictures were drawn, if they were drawn for it.
+    data says how its pictures were drawn, if they were drawn for it. It starts from the runs
+    `after`, if there are any.
     """
 
     name: str
     options: Words
     data: str = ""
+    after: tuple["Training", ...] = ()
+
+    @property
+    def chain(self) -> tuple["Training", ...]:
+        """All that has to be trained for it, in order, and itself."""
+        earlier = [one for training in self.after for one in training.chain]
+        return (*dict.fromkeys(earlier), self)
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,8 @@ class Laboratory:
 
     def train_command(self, training: Training) -> list[str]:
         words = ["train.py", "--name", training.name, "--checkpoints_dir", str(self.work)]
-        return [*words, *training.options, "--gpu_ids", self.device]
+        begin = ["--start_from", *(one.name for one in training.after)] if training.after else []
+        return [*words, *training.options, *begin, "--gpu_ids", self.device]
 
     def score_command(self, row: Row) -> list[str]:
         words = ["evaluate.py", "--name", row.training.name, "--checkpoints_dir", str(self.work)]
@@ -79,9 +88,9 @@ class Laboratory:
         return [*words, *row.options, "--gpu_ids", self.device]
 
     def commands(self, row: Row) -> list[str]:
-        """Both as they are typed."""
-        both = (self.train_command(row.training), self.score_command(row))
-        return [f"python {shlex.join(command)}" for command in both]
+        """All as they are typed, the scoring last."""
+        trained = [self.train_command(training) for training in row.training.chain]
+        return [f"python {shlex.join(command)}" for command in (*trained, self.score_command(row))]
 
     def results(self, row: Row) -> Path:
         """Where the row's translations are; the last parts are test.py's."""
@@ -138,8 +147,8 @@ class Laboratory:
             left = [row for row in own if not self.record(row)]
             known = self.trained(training)
             state = "done" if not left else "trained" if known and known["done"] else "to do"
-            lines.append(f"[{state}] {self.commands(own[0])[0]}")
-            lines += [f"    [to do] {self.commands(row)[1]}" for row in left]
+            lines += [f"[{state}] {line}" for line in self.commands(own[0])[:-1]]
+            lines += [f"    [to do] {self.commands(row)[-1]}" for row in left]
         return "\n".join(lines)
 
     # ---- doing
@@ -149,12 +158,15 @@ class Laboratory:
         left: dict[Training, list[Row]] = {}
         for row in rows:
             if not self.record(row):
-                left.setdefault(row.training, []).append(row)
+                for training in row.training.chain:
+                    left.setdefault(training, [])
+                left[row.training].append(row)
         before = signal.signal(signal.SIGTERM, self.stop)
         try:
             with ThreadPoolExecutor(self.jobs) as pool:
-                for error in [found for found in pool.map(self.attempt, left.items()) if found]:
-                    raise error
+                for work in by_rank(left):
+                    for error in [found for found in pool.map(self.attempt, work) if found]:
+                        raise error
         finally:
             signal.signal(signal.SIGTERM, before)
 
@@ -210,7 +222,9 @@ class Laboratory:
             **row.facts,
             "data": [row.training.data, row.data],
             "commands": self.commands(row),
-            "training_seconds": round(self.trained(row.training)["seconds"]),
+            "training_seconds": round(
+                sum(self.trained(one)["seconds"] for one in row.training.chain)
+            ),
             "at_a_time": self.jobs,
             "machine": machine(),
             "date": date.today().isoformat(),
@@ -235,6 +249,19 @@ class Laboratory:
         if code:
             last = path.read_text().strip().splitlines()[-1:]
             raise UserError(f"{command[0]} ended with {code}: {' '.join(last)} (see {path})")
+
+
+def by_rank(left: Mapping[Training, list[Row]]) -> list[list[tuple[Training, list[Row]]]]:
+    """The trainings with their rows, those first that start from no other."""
+    ranks: dict[int, list[tuple[Training, list[Row]]]] = {}
+    for training, rows in left.items():
+        ranks.setdefault(rank(training), []).append((training, rows))
+    return [work for _, work in sorted(ranks.items())]
+
+
+def rank(training: Training) -> int:
+    """How many runs it comes after, one from another."""
+    return 1 + max((rank(one) for one in training.after), default=-1)
 
 
 def counts(path: Path) -> dict[str, dict[str, int]]:
