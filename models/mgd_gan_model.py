@@ -11,9 +11,11 @@ from data.direction import BOTH_WAYS
 from data.scene import Scene
 from models.base_model import BaseModel
 from models.contract import Translated
+from models.exporting import Exportable
 from models.losses import mask_counts
 from models.mask_facts import mask_facts
-from models.mgd_gan_batch import Batch, batches_of
+from models.mgd_gan_batch import DOMAINS, Batch, batches_of
+from models.mgd_gan_export import MASKS, exportable_pipeline
 from models.mgd_gan_losses import (
     Binarised,
     area_penalty,
@@ -230,6 +232,13 @@ class MGDGANModel(MGDGANOptions, BaseModel):
         return {"masks": facts} if facts else {}
 
     # ---- inference
+
+    def exportable(self, source: str, masks: int | None) -> Exportable:
+        """What the run has of masks and pictures, in one direction."""
+        target = torch.eye(len(DOMAINS))[1 - DOMAINS.index(source)]
+        networks = [self.networks.get(name) for name in ("G_mask", "G_img")]
+        count = MASKS if masks is None else masks
+        return exportable_pipeline(*networks, target, self.opt.input_nc, count)
 
     @torch.no_grad()
     def translate(self, scene: Scene, source: str) -> Translated:

@@ -12,6 +12,8 @@ A run with --paste is exported with it: only objects and what is close to them c
 --paste_on fill has a fourth input, others [1, 1, H, W] in [-1, 1]: where instances are that are not
 among the masks, -1 elsewhere. They stay as they are, and lend the fill no colour.
 CycleGAN's generators have image and translated_image alone; CycleGAN+Seg's one mask, the union.
+MGD-GAN takes all masks at once, and to paint also background [1, C, H, W] and hole [1, 1, H, W],
+in [-1, 1]: the picture without its objects, and where they were (datasets/make_backgrounds.py).
 """
 
 import argparse
@@ -75,7 +77,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--epoch", default="latest", help="which saved weights (default: latest)")
     add_weights_argument(parser)
     parser.add_argument("--direction", default="AtoB", help="AtoB or BtoA: which generator")
-    parser.add_argument("--masks", type=int, help="masks per call (default: the run's --ins_per)")
+    parser.add_argument(
+        "--masks", type=int, help="masks per call (default: the run's --ins_per, or 2)"
+    )
     parser.add_argument(
         "--format", choices=SUFFIXES, nargs="+", default=list(SUFFIXES), help="default: both"
     )

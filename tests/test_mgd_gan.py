@@ -32,6 +32,7 @@ from models.networks.apade import ApadeGenerator, ImageDiscriminator, segmentati
 from models.networks.mask_morph import MaskDiscriminator, MaskGenerator, as_seen
 from models.perceptual import VGGLoss, pyramid_loss
 from options.train_options import TrainOptions
+from scripts import export
 from util.errors import UserError
 
 MGD = "--model mgd_gan --halvings 4"
@@ -515,3 +516,10 @@ def test_a_batch_in_parts_and_a_replayed_update(run):
     for own, other in zip(*found, strict=True):
         for name, value in own.items():
             assert torch.allclose(value, other[name], rtol=1e-6), name
+
+
+@pytest.mark.parametrize("stage", ["mask", "image", "e2e"])
+def test_it_is_exported(run, stage):
+    run(train.main, f"{SHORT} --name r --stage {stage}")
+    export.main(["--name", "r", "--masks", "3", "--direction", "BtoA"])
+    assert Path("exported/r_BtoA.onnx").is_file() and Path("exported/r_BtoA.pt2").is_file()
