@@ -12,7 +12,7 @@ import train
 from conftest import one_line_error
 from metrics.classifier import KINDS
 from models.insta_gan_model import InstaGANModel
-from scripts.reproduce import ablation, ablation_tables, drawn, pasting, photos
+from scripts.reproduce import ablation, ablation_tables, drawn, mgd_gan, pasting, photos
 from scripts.reproduce.runs import Laboratory, Row, Training
 from scripts.reproduce.ways import Study, Way
 from util.errors import UserError
@@ -94,6 +94,51 @@ def test_the_seams_from_nothing_to_their_table(calls, monkeypatch, tmp_path):
     shutil.rmtree("results")
     pasting.main("--seeds 1 --jobs 1".split())
     assert not calls and Path("docs/results.md").read_text() == page
+
+
+def test_the_study_of_mgd_gan_trains_what_rows_share_once(calls, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("scripts.reproduce.ablation.DATA", "--size 32 --train 4 --test 2")
+    monkeypatch.setattr(
+        mgd_gan, "RIVALS", {"InstaGAN": mgd_gan.Method(f"{TINY} --niter 1 --niter_decay 0")}
+    )
+    monkeypatch.setattr(mgd_gan, "MGD", f"--model mgd_gan --halvings 4 {TINY}")
+    monkeypatch.setattr(mgd_gan, "STAGES", {"mask": 1, "image": 1, "finetune": 1})
+    monkeypatch.setattr(mgd_gan, "E2E", 1)
+    monkeypatch.setattr(mgd_gan, "TESTS", (2,))
+    kept = ("A: MGD-GAN", "B: without L_reg", "D: without fine-tuning")
+    rows = {name: (words, min(last, 1)) for name, (words, last) in mgd_gan.ROWS.items()}
+    monkeypatch.setattr(mgd_gan, "ROWS", {name: rows[name] for name in kept})
+    mgd_gan.main("--seeds 1 --jobs 1".split())
+    trained = [command[2] for command in calls if command[0] == "train.py"]
+    stages = ["stage_mask_0", "stage_mask_lambda_reg_0_0", "stage_image_0"]
+    assert sorted(trained[:5]) == sorted(["instagan_0", "e_end_to_end_0", *stages])
+    assert sorted(trained[5:]) == ["a_mgd_gan_0", "b_without_l_reg_0", "d_without_fine_tuning_0"]
+    row = json.loads(Path("docs/results/mgd_gan/a_mgd_gan_on2_0.json").read_text())
+    assert (
+        len(row["commands"]) == 4
+        and "--start_from stage_mask_0 stage_image_0" in row["commands"][2]
+    )
+    seconds = [
+        json.loads(Path(f"checkpoints/mgd_gan/{n}/training.json").read_text())["seconds"]
+        for n in ("stage_mask_0", "stage_image_0", "a_mgd_gan_0")
+    ]
+    assert row["training_seconds"] == round(sum(seconds))
+    page = Path("docs/mgd_gan.md").read_text()
+    for words in (
+        *kept,
+        "real pictures of the target",
+        "the sources, untouched",
+    ):
+        assert words in page, words
+    real, untouched = (
+        float(next(line for line in page.splitlines() if words in line).split(" | ")[6])
+        for words in ("real pictures", "untouched")
+    )
+    assert real > 40 and untouched == 0
+    assert "results/mgd_gan_A_2.png" in page and Path("docs/results/mgd_gan_B_2.png").is_file()
+    del calls[:]
+    mgd_gan.main("--seeds 1 --jobs 1".split())
+    assert not calls
 
 
 def test_what_is_done_is_not_done_again(calls, tiny_ablation, capsys):
