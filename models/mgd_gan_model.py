@@ -149,8 +149,9 @@ class MGDGANModel(MGDGANOptions, BaseModel):
         foreground, fusion = self.executions["G_img"](background, layout)
         image = blended(foreground, fusion, background)
         losses = {"img_adv": self.image_adversarial(self.executions["D_img"](image, layout))}
-        if "G_img" in self.stage.generators:
-            # End to end there is no picture to rebuild; where it paints can still be asked for.
+        if "G_img" in self.stage.frozen:
+            losses["img_adv"] = self.opt.lambda_rev * losses["img_adv"]
+        else:  # end to end there is no picture to rebuild; where it paints can still be asked for
             wanted = layout[:, :1].detach()
             losses["img_fmap"] = self.opt.lambda_fmap * fusion_loss(fusion, wanted)
         return {name: values * batch.judged for name, values in losses.items()}, image
