@@ -68,15 +68,16 @@ class Batch:
     ) -> tuple[Tensor, Tensor]:
         """Backgrounds with the other domain's holes besides, for the pictures `drawn` [B].
 
-        When objects are translated the hole is that of the old object, and in training always that
-        of the one to be painted. With both domains in the batch there is something to learn it by.
+        Of these the map is told the foreign hole alone: so it is when objects are translated, where
+        the hole is that of the old object. It takes both domains in the batch.
         """
         if len(self.domains) < 2:
             return background, hole
-        foreign = hole.roll(next(iter(self.domains.values())), 0) * drawn[:, None, None, None]
-        both = torch.maximum(hole, foreign)
-        colours = colours_around(self.scene.image, both)
-        return torch.where(foreign > hole, colours, background), both
+        chosen = drawn[:, None, None, None] > 0
+        foreign = hole.roll(next(iter(self.domains.values())), 0)
+        colours = colours_around(self.scene.image, torch.maximum(hole, foreign))
+        filled = torch.where(foreign > hole, colours, background)
+        return torch.where(chosen, filled, background), torch.where(chosen, foreign, hole)
 
     def layout(self, masks: Tensor, label: Tensor, hole: Tensor) -> Tensor:
         """The map that pictures are painted and judged by."""
