@@ -98,25 +98,27 @@ def test_the_seams_from_nothing_to_their_table(calls, monkeypatch, tmp_path):
 
 def test_the_study_of_mgd_gan_trains_what_rows_share_once(calls, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("scripts.reproduce.ablation.DATA", "--size 32 --train 4 --test 2")
-    monkeypatch.setattr(
-        mgd_gan, "RIVALS", {"InstaGAN": mgd_gan.Method(f"{TINY} --niter 1 --niter_decay 0")}
-    )
-    monkeypatch.setattr(mgd_gan, "MGD", f"--model mgd_gan --halvings 4 {TINY}")
-    monkeypatch.setattr(mgd_gan, "STAGES", {"mask": 1, "image": 1, "finetune": 1})
-    monkeypatch.setattr(mgd_gan, "E2E", 1)
+    rivals = {"InstaGAN, one step": mgd_gan.Rival("", 2)}
+    monkeypatch.setattr(mgd_gan, "RIVALS", rivals)
+    monkeypatch.setattr(mgd_gan, "WATCHED", (*rivals, mgd_gan.JOINED))
+    monkeypatch.setattr(mgd_gan, "PARTS", (0.5,))
+    monkeypatch.setattr(mgd_gan, "SIZE", TINY)
+    monkeypatch.setattr(mgd_gan, "MGD", "--model mgd_gan --halvings 4")
+    monkeypatch.setattr(mgd_gan, "EPOCHS", {"mask": 2, "image": 2, "e2e": 1})
     monkeypatch.setattr(mgd_gan, "TESTS", (2,))
     kept = ("A: MGD-GAN", "B: without L_reg", "D: without fine-tuning")
-    rows = {name: (words, min(last, 1)) for name, (words, last) in mgd_gan.ROWS.items()}
-    monkeypatch.setattr(mgd_gan, "ROWS", {name: rows[name] for name in kept})
+    rows = {name: mgd_gan.ROWS[name] for name in kept}
+    monkeypatch.setattr(mgd_gan, "ROWS", rows)
     mgd_gan.main("--seeds 1 --jobs 1".split())
     trained = [command[2] for command in calls if command[0] == "train.py"]
     stages = ["stage_mask_0", "stage_mask_lambda_reg_0_0", "stage_image_0"]
-    assert sorted(trained[:5]) == sorted(["instagan_0", "e_end_to_end_0", *stages])
-    assert sorted(trained[5:]) == ["a_mgd_gan_0", "b_without_l_reg_0", "d_without_fine_tuning_0"]
+    assert sorted(trained[:5]) == sorted(["instagan_one_step_0", "e_end_to_end_0", *stages])
+    joined = ["d_without_fine_tuning_0", "d_without_fine_tuning_at_1_0"]
+    assert sorted(trained[5:]) == ["a_mgd_gan_0", "b_without_l_reg_0", *joined]
     row = json.loads(Path("docs/results/mgd_gan/a_mgd_gan_on2_0.json").read_text())
     assert (
         len(row["commands"]) == 4
-        and "--start_from stage_mask_0 stage_image_0" in row["commands"][2]
+        and "--start_from stage_mask_0:latest stage_image_0:latest" in row["commands"][2]
     )
     seconds = [
         json.loads(Path(f"checkpoints/mgd_gan/{n}/training.json").read_text())["seconds"]
@@ -135,6 +137,8 @@ def test_the_study_of_mgd_gan_trains_what_rows_share_once(calls, monkeypatch, tm
         for words in ("real pictures", "untouched")
     )
     assert real > 40 and untouched == 0
+    along = [line for line in page.splitlines() if line.count(" min)") == 2]
+    assert len(along) == 2 and all("–" not in line for line in along)
     assert "results/mgd_gan_A_2.png" in page and Path("docs/results/mgd_gan_B_2.png").is_file()
     del calls[:]
     mgd_gan.main("--seeds 1 --jobs 1".split())

@@ -14,8 +14,9 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from util.errors import command
 
 TESTS = (2, 6)  # instances in test pictures
 SIZE = "--load_size 48 --crop_size 48 --ngf 12 --ndf 12 --ins_max 2 --batch_size 4"
-QUIET = "--print_freq 400 --display_id 0 --no_html"
+QUIET = "--print_freq 400 --display_id 0 --no_html --save_epoch_freq 1"
 PAGE = "mgd_gan.md"
 SCORES = {
     "image_shape_success": "shape success",
@@ -55,37 +56,47 @@ def epochs(count: int) -> str:
     return f"--niter {count - count // 2} --niter_decay {count // 2}"
 
 
-@dataclass(frozen=True)
-class Method:
-    """Options of one training, and how a test has to call it."""
+class Rival(NamedTuple):
+    """Options of train.py, its epochs, and options of a test."""
 
     train: str
+    epochs: int
     test: str = ""
 
 
-INSTA = f"--n_blocks 2 {SIZE}"
+class Stages(NamedTuple):
+    """Options of MGD-GAN's stages, and the epochs of the fine-tuning."""
+
+    mask: str = ""
+    image: str = ""
+    finetune: str = ""
+    last: int = 2
+
+
+INSTA = "--n_blocks 2"
 PASTE = "--paste 0 --paste_on fill"
 RIVALS = {
-    "CycleGAN": Method(f"--model cycle_gan --double_params {INSTA} {epochs(18)}"),
-    "CycleGAN+Seg": Method(f"--model cycle_gan_seg --double_params {INSTA} {epochs(18)}"),
-    "InstaGAN, one step": Method(f"--ins_per 2 {INSTA} {epochs(8)}", "--ins_per 6"),
-    "InstaGAN, sequential": Method(f"--ins_per 1 {INSTA} {epochs(6)}", "--ins_per 1"),
-    "InstaGAN, one step, pasted": Method(f"--ins_per 2 {PASTE} {INSTA} {epochs(8)}", "--ins_per 6"),
-    "InstaGAN, sequential, pasted": Method(
-        f"--ins_per 1 {PASTE} {INSTA} {epochs(6)}", "--ins_per 1"
-    ),
+    "CycleGAN": Rival(f"--model cycle_gan --double_params {INSTA}", 18),
+    "CycleGAN+Seg": Rival(f"--model cycle_gan_seg --double_params {INSTA}", 18),
+    "InstaGAN, one step": Rival(f"--ins_per 2 {INSTA}", 8, "--ins_per 6"),
+    "InstaGAN, sequential": Rival(f"--ins_per 1 {INSTA}", 6, "--ins_per 1"),
+    "InstaGAN, one step, pasted": Rival(f"--ins_per 2 {PASTE} {INSTA}", 8, "--ins_per 6"),
+    "InstaGAN, sequential, pasted": Rival(f"--ins_per 1 {PASTE} {INSTA}", 6, "--ins_per 1"),
 }
-MGD = f"--model mgd_gan --n_blocks 3 --halvings 4 {SIZE}"
-STAGES = {"mask": 8, "image": 8, "finetune": 2}  # epochs
-E2E = 8
-ROWS = {  # of Table 2: options of the stages that train masks, and the epochs of the fine-tuning
-    "A: MGD-GAN": ("", STAGES["finetune"]),
-    "B: without L_reg": ("--lambda_reg 0", STAGES["finetune"]),
-    "C: without L_const": ("--lambda_const 0", STAGES["finetune"]),
-    "D: without fine-tuning": ("", 0),
+MGD = "--model mgd_gan --n_blocks 3 --halvings 4"
+EPOCHS = {"mask": 8, "image": 8, "e2e": 8}
+JOINED = "D: without fine-tuning"
+ROWS = {  # of Table 2, and our own
+    "A: MGD-GAN": Stages(),
+    "B: without L_reg": Stages(mask="--lambda_reg 0", finetune="--lambda_reg 0"),
+    "C: without L_const": Stages(mask="--lambda_const 0", finetune="--lambda_const 0"),
+    JOINED: Stages(last=0),
+    "A with --lambda_rev 0.1": Stages(finetune="--lambda_rev 0.1"),
 }
 END_TO_END = "E: end to end"
 METHODS = (*RIVALS, *ROWS, END_TO_END)
+PARTS = (0.25, 0.5, 0.75)  # of a training, after which some methods are looked at as well
+WATCHED = ("InstaGAN, one step", "InstaGAN, one step, pasted", JOINED)
 
 
 @command
@@ -110,50 +121,66 @@ def main(argv: list[str] | None = None) -> None:
 
 def rows_of(seed: int, args: argparse.Namespace) -> Iterator[Row]:
     """All rows of one seed."""
-    for name, method in RIVALS.items():
-        training = training_of(slug(name), method.train, seed, args)
-        yield from tests_of(name, training, method.test, seed, args)
-    image = stage("image", "", STAGES["image"], seed, args)
-    for name, (options, last) in ROWS.items():
-        masks = stage("mask", options, STAGES["mask"], seed, args)
-        words = f"{MGD} --stage finetune {options} {epochs(last)}"
-        training = training_of(slug(name), words, seed, args, (masks, image))
-        yield from tests_of(name, training, "", seed, args)
-    training = training_of(slug(END_TO_END), f"{MGD} --stage e2e {epochs(E2E)}", seed, args)
-    yield from tests_of(END_TO_END, training, "", seed, args)
+    for name, rival in RIVALS.items():
+        training = training_of(slug(name), f"{rival.train} {epochs(rival.epochs)}", seed, args)
+        yield from tests_of(name, training, rival.test, args)
+        for part in PARTS if name in WATCHED else ():
+            yield test_of(name, training, TESTS[0], rival.test, args, round(part * rival.epochs))
+    for name, stages in ROWS.items():
+        yield from tests_of(name, whole(name, stages, seed, args), "", args)
+    for part in PARTS if JOINED in WATCHED else ():
+        label = round(part * EPOCHS["mask"])
+        training = whole(f"{JOINED} at {label}", ROWS[JOINED], seed, args, str(label))
+        yield test_of(JOINED, training, TESTS[0], "", args, part=part)
+    options = f"{MGD} --stage e2e {epochs(EPOCHS['e2e'])}"
+    yield from tests_of(END_TO_END, training_of(slug(END_TO_END), options, seed, args), "", args)
 
 
-def stage(kind: str, options: str, count: int, seed: int, args) -> Training:
-    """One of the first two stages, which rows share where their options are the same."""
-    name = "_".join(["stage", kind, *([slug(options)] if options else [])])
-    return training_of(name, f"{MGD} --stage {kind} {options} {epochs(count)}", seed, args)
+def whole(name: str, stages: Stages, seed: int, args, label: str = "latest") -> Training:
+    """The last stage of MGD-GAN, after the first two, which rows share where they are the same."""
+    before = []
+    for kind, options in (("mask", stages.mask), ("image", stages.image)):
+        own = "_".join(["stage", kind, *([slug(options)] if options else [])])
+        words = f"{MGD} --stage {kind} {options} {epochs(EPOCHS[kind])}"
+        before.append(training_of(own, words, seed, args))
+    words = f"{MGD} --stage finetune {stages.finetune} {epochs(stages.last)}"
+    return replace(training_of(slug(name), words, seed, args), after=(*before,), label=label)
 
 
-def training_of(
-    name: str, options: str, seed: int, args, after: tuple[Training, ...] = ()
-) -> Training:
-    words = f"--dataroot {args.data}/2 {options} {QUIET} --seed {seed}"
+def training_of(name: str, options: str, seed: int, args: argparse.Namespace) -> Training:
+    words = f"--dataroot {args.data}/2 {options} {SIZE} {QUIET} --seed {seed}"
     words = (*words.split(), *shlex.split(args.train_options))
-    return Training(f"{name}_{seed}", words, training_data(2), after)
+    return Training(f"{name}_{seed}", words, training_data(2))
 
 
 def tests_of(
-    name: str, training: Training, options: str, seed: int, args: argparse.Namespace
+    name: str, training: Training, options: str, args: argparse.Namespace
 ) -> Iterator[Row]:
     """Translations of pictures with each number of instances."""
     for count in TESTS:
-        words = f"--dataroot {args.data}/exactly_{count} --ins_max {max(TESTS)} --batch_size 10"
-        words += f" --metrics auto,detection {options}"
-        facts = {"method": name, "instances": count, "seed": seed}
-        stem = training.name.rsplit("_", 1)[0]
-        yield Row(
-            f"{stem}_on{count}_{seed}",
-            training,
-            tuple(words.split()),
-            facts,
-            title=name,
-            data=test_data(count),
-        )
+        yield test_of(name, training, count, options, args)
+
+
+def test_of(
+    name: str,
+    training: Training,
+    count: int,
+    options: str,
+    args: argparse.Namespace,
+    epoch: int | None = None,
+    part: float = 1.0,
+) -> Row:
+    """Translations of pictures with `count` instances, by the weights of an epoch or the last."""
+    stem, seed = training.name.rsplit("_", 1)
+    words = f"--dataroot {args.data}/exactly_{count} --ins_max {max(TESTS)} --batch_size 10"
+    words += f" --metrics auto,detection {options}"
+    facts = {"method": name, "instances": count, "seed": int(seed), "part": part}
+    if epoch is not None:
+        words += f" --epoch {epoch}"
+        facts |= {"epoch": str(epoch), "part": epoch / RIVALS[name].epochs}
+        stem += f"_at_{epoch}"
+    row = f"{stem}_on{count}_{seed}"
+    return Row(row, training, (*words.split(),), facts, title=name, data=test_data(count))
 
 
 # ---- what is written of it
@@ -167,9 +194,10 @@ def write(laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace)
     parts = ["Mean ± sd over the seeds, both directions averaged."]
     for count in TESTS:
         parts += [f"Pictures of {count} instances:", table(done, count, args.data)]
+    parts += ["Shape success on 2 instances along the training:", progress_table(done)]
     for source, title in (("A", "disks to triangles"), ("B", "triangles to disks")):
         for count in TESTS:
-            wanted = {"seed": 0, "instances": count}
+            wanted = {"seed": 0, "instances": count, "part": 1.0}
             own = [row for row in rows if row.facts.items() >= wanted.items()]
             path = args.folder / f"mgd_gan_{source}_{count}.png"
             parts += picture_line(laboratory, own, path, f"{title}, {count} instances", source)
@@ -182,7 +210,7 @@ def table(done: Sequence[dict], count: int, data: Path) -> str:
     """A line for each method, and two of real pictures, between which the others should lie."""
     lines = []
     for method in METHODS:
-        own = [row for row in done if (row["method"], row["instances"]) == (method, count)]
+        own = pick(done, method, count)
         if own:
             minutes = np.mean([row["training_seconds"] for row in own]) / 60
             cells = [cell(own, name) for name in SCORES]
@@ -195,6 +223,28 @@ def table(done: Sequence[dict], count: int, data: Path) -> str:
         cells = [f"{found[name]:.1f}" if name in found else "–" for name in SCORES]
         lines.append([title, "–", "–", *cells])
     return markdown(["method", "seeds", "minutes", *SCORES.values()], lines)
+
+
+def pick(done: Sequence[dict], method: str, count: int, part: float = 1.0) -> list[dict]:
+    wanted = (method, count, part)
+    return [row for row in done if (row["method"], row["instances"], row["part"]) == wanted]
+
+
+def progress_table(done: Sequence[dict]) -> str:
+    """How far some methods are after a part of their training, and how long that took."""
+    lines = []
+    for method in WATCHED:
+        cells = []
+        for part in (*PARTS, 1.0):
+            own = pick(done, method, TESTS[0], part)
+            whole_time = pick(done, method, TESTS[0])
+            if not own or not whole_time:
+                cells.append("–")
+                continue
+            minutes = part * np.mean([row["training_seconds"] for row in whole_time]) / 60
+            cells.append(f"{cell(own, 'image_shape_success')} ({minutes:.1f} min)")
+        lines.append([method, *cells])
+    return markdown(["method", *(f"{part:.0%}" for part in (*PARTS, 1.0))], lines)
 
 
 def reference(root: Path, untouched: bool) -> dict[str, float]:

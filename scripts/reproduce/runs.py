@@ -29,13 +29,14 @@ class Training:
     """A run of train.py; options are those besides --name and --checkpoints_dir.
 
     data says how its pictures were drawn, if they were drawn for it. It starts from the runs
-    `after`, if there are any.
+    `after`, if there are any, from their weights `label`.
     """
 
     name: str
     options: Words
     data: str = ""
     after: tuple["Training", ...] = ()
+    label: str = "latest"
 
     @property
     def chain(self) -> tuple["Training", ...]:
@@ -79,7 +80,8 @@ class Laboratory:
 
     def train_command(self, training: Training) -> list[str]:
         words = ["train.py", "--name", training.name, "--checkpoints_dir", str(self.work)]
-        begin = ["--start_from", *(one.name for one in training.after)] if training.after else []
+        begin = [f"{one.name}:{training.label}" for one in training.after]
+        begin = ["--start_from", *begin] if begin else []
         return [*words, *training.options, *begin, "--gpu_ids", self.device]
 
     def score_command(self, row: Row) -> list[str]:
@@ -94,7 +96,7 @@ class Laboratory:
 
     def results(self, row: Row) -> Path:
         """Where the row's translations are; the last parts are test.py's."""
-        translated = f"{row.facts.get('phase', 'test')}_latest"
+        translated = f"{row.facts.get('phase', 'test')}_{row.facts.get('epoch', 'latest')}"
         return Path("results") / self.folder.name / row.name / row.training.name / translated
 
     # ---- what is done
