@@ -51,7 +51,7 @@ WEIGHTS = {  # option -> default, help
     "lambda_reg": (1.0, "both parts of Eq. 7, a factor on the next two; 0: row B"),
     "lambda_com": (10.0, "compact masks (Eq. 7)"),
     "lambda_pen": (0.1, "small masks (Eq. 7)"),
-    "lambda_rev": (1.0, "the discriminator of pictures in the fine-tuning of masks"),
+    "lambda_rev": (0.1, "the discriminator of pictures in the fine-tuning of masks"),
     "lambda_fmap": (10.0, "the fusion map is the masks (Eq. 10)"),
     "lambda_feat": (10.0, "features of the discriminator (Eq. 11)"),
     "lambda_vgg": (10.0, "the perceptual loss (Eq. 11)"),

@@ -91,7 +91,8 @@ ROWS = {  # of Table 2, and our own
     "B: without L_reg": Stages(mask="--lambda_reg 0", finetune="--lambda_reg 0"),
     "C: without L_const": Stages(mask="--lambda_const 0", finetune="--lambda_const 0"),
     JOINED: Stages(last=0),
-    "A with --lambda_rev 0.1": Stages(finetune="--lambda_rev 0.1"),
+    "A with --lambda_rev 1": Stages(finetune="--lambda_rev 1"),
+    "A with --hole_aug 0.5": Stages(image="--hole_aug 0.5"),
 }
 END_TO_END = "E: end to end"
 METHODS = (*RIVALS, *ROWS, END_TO_END)
