@@ -113,7 +113,7 @@ def test_the_study_of_mgd_gan_trains_what_rows_share_once(calls, monkeypatch, tm
     trained = [command[2] for command in calls if command[0] == "train.py"]
     stages = ["stage_mask_0", "stage_mask_lambda_reg_0_0", "stage_image_0"]
     assert sorted(trained[:5]) == sorted(["instagan_one_step_0", "e_end_to_end_0", *stages])
-    joined = ["d_without_fine_tuning_0", "d_without_fine_tuning_at_1_0"]
+    joined = ["d_without_fine_tuning_0", "d_without_fine_tuning_at_1_1_0"]
     assert sorted(trained[5:]) == ["a_mgd_gan_0", "b_without_l_reg_0", *joined]
     row = json.loads(Path("docs/results/mgd_gan/a_mgd_gan_on2_0.json").read_text())
     assert (

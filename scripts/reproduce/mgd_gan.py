@@ -64,6 +64,17 @@ class Rival(NamedTuple):
     test: str = ""
 
 
+class Share(NamedTuple):
+    """About which part of a training, the exact share of its epochs, and which one is taken."""
+
+    part: float = 1.0
+    done: float = 1.0
+    epoch: int = 0
+
+
+WHOLE = Share()
+
+
 class Stages(NamedTuple):
     """Options of MGD-GAN's stages, and the epochs of the fine-tuning."""
 
@@ -76,15 +87,15 @@ class Stages(NamedTuple):
 INSTA = "--n_blocks 2"
 PASTE = "--paste 0 --paste_on fill"
 RIVALS = {
-    "CycleGAN": Rival(f"--model cycle_gan --double_params {INSTA}", 18),
-    "CycleGAN+Seg": Rival(f"--model cycle_gan_seg --double_params {INSTA}", 18),
-    "InstaGAN, one step": Rival(f"--ins_per 2 {INSTA}", 8, "--ins_per 6"),
-    "InstaGAN, sequential": Rival(f"--ins_per 1 {INSTA}", 6, "--ins_per 1"),
-    "InstaGAN, one step, pasted": Rival(f"--ins_per 2 {PASTE} {INSTA}", 8, "--ins_per 6"),
-    "InstaGAN, sequential, pasted": Rival(f"--ins_per 1 {PASTE} {INSTA}", 6, "--ins_per 1"),
+    "CycleGAN": Rival(f"--model cycle_gan --double_params {INSTA}", 13),
+    "CycleGAN+Seg": Rival(f"--model cycle_gan_seg --double_params {INSTA}", 12),
+    "InstaGAN, one step": Rival(f"--ins_per 2 {INSTA}", 5, "--ins_per 6"),
+    "InstaGAN, sequential": Rival(f"--ins_per 1 {INSTA}", 4, "--ins_per 1"),
+    "InstaGAN, one step, pasted": Rival(f"--ins_per 2 {PASTE} {INSTA}", 5, "--ins_per 6"),
+    "InstaGAN, sequential, pasted": Rival(f"--ins_per 1 {PASTE} {INSTA}", 4, "--ins_per 1"),
 }
 MGD = "--model mgd_gan --n_blocks 3 --halvings 4"
-EPOCHS = {"mask": 8, "image": 8, "e2e": 8}
+EPOCHS = {"mask": 6, "image": 5, "e2e": 7}
 JOINED = "D: without fine-tuning"
 ROWS = {  # of Table 2, and our own
     "A: MGD-GAN": Stages(),
@@ -96,7 +107,7 @@ ROWS = {  # of Table 2, and our own
 }
 END_TO_END = "E: end to end"
 METHODS = (*RIVALS, *ROWS, END_TO_END)
-PARTS = (0.25, 0.5, 0.75)  # of a training, after which some methods are looked at as well
+PARTS = (1 / 3, 2 / 3)  # of a training, after which some methods are looked at as well
 WATCHED = ("InstaGAN, one step", "InstaGAN, one step, pasted", JOINED)
 
 
@@ -126,18 +137,25 @@ def rows_of(seed: int, args: argparse.Namespace) -> Iterator[Row]:
         training = training_of(slug(name), f"{rival.train} {epochs(rival.epochs)}", seed, args)
         yield from tests_of(name, training, rival.test, args)
         for part in PARTS if name in WATCHED else ():
-            yield test_of(name, training, TESTS[0], rival.test, args, round(part * rival.epochs))
+            epoch = round(part * rival.epochs)
+            share = Share(part, epoch / rival.epochs, epoch)
+            yield test_of(name, training, TESTS[0], rival.test, args, share)
     for name, stages in ROWS.items():
         yield from tests_of(name, whole(name, stages, seed, args), "", args)
     for part in PARTS if JOINED in WATCHED else ():
-        label = round(part * EPOCHS["mask"])
-        training = whole(f"{JOINED} at {label}", ROWS[JOINED], seed, args, str(label))
-        yield test_of(JOINED, training, TESTS[0], "", args, part=part)
+        counts = [EPOCHS["mask"], EPOCHS["image"]]
+        taken = [round(part * count) for count in counts]
+        name = f"{JOINED} at {'_'.join(map(str, taken))}"
+        training = whole(name, ROWS[JOINED], seed, args, tuple(map(str, taken)))
+        share = Share(part, sum(taken) / sum(counts))
+        yield test_of(JOINED, training, TESTS[0], "", args, share)
     options = f"{MGD} --stage e2e {epochs(EPOCHS['e2e'])}"
     yield from tests_of(END_TO_END, training_of(slug(END_TO_END), options, seed, args), "", args)
 
 
-def whole(name: str, stages: Stages, seed: int, args, label: str = "latest") -> Training:
+def whole(
+    name: str, stages: Stages, seed: int, args, labels: tuple[str, ...] = ("latest", "latest")
+) -> Training:
     """The last stage of MGD-GAN, after the first two, which rows share where they are the same."""
     before = []
     for kind, options in (("mask", stages.mask), ("image", stages.image)):
@@ -145,7 +163,7 @@ def whole(name: str, stages: Stages, seed: int, args, label: str = "latest") -> 
         words = f"{MGD} --stage {kind} {options} {epochs(EPOCHS[kind])}"
         before.append(training_of(own, words, seed, args))
     words = f"{MGD} --stage finetune {stages.finetune} {epochs(stages.last)}"
-    return replace(training_of(slug(name), words, seed, args), after=(*before,), label=label)
+    return replace(training_of(slug(name), words, seed, args), after=(*before,), labels=labels)
 
 
 def training_of(name: str, options: str, seed: int, args: argparse.Namespace) -> Training:
@@ -168,18 +186,18 @@ def test_of(
     count: int,
     options: str,
     args: argparse.Namespace,
-    epoch: int | None = None,
-    part: float = 1.0,
+    share: Share = WHOLE,
 ) -> Row:
     """Translations of pictures with `count` instances, by the weights of an epoch or the last."""
     stem, seed = training.name.rsplit("_", 1)
     words = f"--dataroot {args.data}/exactly_{count} --ins_max {max(TESTS)} --batch_size 10"
     words += f" --metrics auto,detection {options}"
-    facts = {"method": name, "instances": count, "seed": int(seed), "part": part}
-    if epoch is not None:
-        words += f" --epoch {epoch}"
-        facts |= {"epoch": str(epoch), "part": epoch / RIVALS[name].epochs}
-        stem += f"_at_{epoch}"
+    facts = {"method": name, "instances": count, "seed": int(seed)}
+    facts |= {"part": share.part, "done": share.done}
+    if share.epoch:
+        words += f" --epoch {share.epoch}"
+        facts["epoch"] = str(share.epoch)
+        stem += f"_at_{share.epoch}"
     row = f"{stem}_on{count}_{seed}"
     return Row(row, training, (*words.split(),), facts, title=name, data=test_data(count))
 
@@ -242,7 +260,8 @@ def progress_table(done: Sequence[dict]) -> str:
             if not own or not whole_time:
                 cells.append("–")
                 continue
-            minutes = part * np.mean([row["training_seconds"] for row in whole_time]) / 60
+            minutes = np.mean([row["training_seconds"] for row in whole_time]) / 60
+            minutes *= own[0]["done"]
             cells.append(f"{cell(own, 'image_shape_success')} ({minutes:.1f} min)")
         lines.append([method, *cells])
     return markdown(["method", *(f"{part:.0%}" for part in (*PARTS, 1.0))], lines)

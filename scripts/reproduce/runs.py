@@ -29,14 +29,14 @@ class Training:
     """A run of train.py; options are those besides --name and --checkpoints_dir.
 
     data says how its pictures were drawn, if they were drawn for it. It starts from the runs
-    `after`, if there are any, from their weights `label`.
+    `after`, if there are any, from their weights of these labels.
     """
 
     name: str
     options: Words
     data: str = ""
     after: tuple["Training", ...] = ()
-    label: str = "latest"
+    labels: tuple[str, ...] = ()
 
     @property
     def chain(self) -> tuple["Training", ...]:
@@ -80,7 +80,8 @@ class Laboratory:
 
     def train_command(self, training: Training) -> list[str]:
         words = ["train.py", "--name", training.name, "--checkpoints_dir", str(self.work)]
-        begin = [f"{one.name}:{training.label}" for one in training.after]
+        labelled = zip(training.after, training.labels, strict=True)
+        begin = [f"{one.name}:{label}" for one, label in labelled]
         begin = ["--start_from", *begin] if begin else []
         return [*words, *training.options, *begin, "--gpu_ids", self.device]
 
