@@ -47,6 +47,7 @@ def test(opt) -> Path:
         "date": now(),
     }
     about |= {
+        **translate.model.remarks(opt),
         "command": typed_command(),
         "options": {name: vars(opt)[name] for name in opt.typed if name in vars(opt)},
         "versions": versions(),

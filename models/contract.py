@@ -109,6 +109,11 @@ class Declared:
         """Read options of the architecture from weights that no options were saved with."""
 
     @classmethod
+    def remarks(cls, opt) -> dict[str, str]:
+        """What a reader of results has to know of how they were made, by a word for it."""
+        return {}
+
+    @classmethod
     def options_of_a_short_step(cls, opt) -> dict:
         """Options with which a step is short and takes as much memory, to estimate that."""
         return {}

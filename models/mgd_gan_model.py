@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,6 +40,13 @@ from models.perceptual import VGGLoss, pyramid_loss
 
 Losses = dict[str, Tensor]
 Made = dict[str, dict[str, Tensor]]  # what generators made: `masks` and `images`, by source domain
+
+
+class Painted(NamedTuple):
+    """A picture, and what it was made of, by name."""
+
+    image: Tensor
+    steps: dict[str, Tensor]
 
 
 class MGDGANModel(MGDGANOptions, BaseModel):
@@ -258,21 +266,21 @@ class MGDGANModel(MGDGANOptions, BaseModel):
         fake = batch.translated(masks)
         if not self.stage.paints:
             return Translated(scene, [fake])
-        background, hole = batch.removed()
-        image, fusion = self.painted(batch, masks, batch.target, background, hole)
-        extras = {"background": background, "fusion": fusion * 2 - 1}
+        ground = batch.removed()
+        painted = self.painted(batch, masks, batch.target, *ground)
+        extras = {"background": ground[0], **painted.steps}
         if self.stage.supervised:
-            extras["rebuilt"], _ = self.painted(batch, masks, batch.label, background, hole)
-        return Translated(scene, [replace(fake, image=image)], extras=extras)
+            extras["rebuilt"] = self.painted(batch, masks, batch.label, *ground).image
+        return Translated(scene, [replace(fake, image=painted.image)], extras=extras)
 
     def painted(
         self, batch: Batch, masks: Tensor, label: Tensor, background: Tensor, hole: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Eq. 9: the picture and its fusion map."""
+    ) -> Painted:
+        """Eq. 9, with the steps to it in [-1, 1]; nothing is drawn where there is no instance."""
         foreground, fusion = self.executions["G_img"](background, batch.layout(masks, label, hole))
-        there = batch.judged[:, None, None, None] > 0
-        fusion = torch.where(there, fusion, torch.zeros_like(fusion))
-        return blended(foreground, fusion, background), fusion
+        fusion = fusion * batch.judged[:, None, None, None]
+        steps = {"foreground": foreground, "fusion": fusion * 2 - 1}
+        return Painted(blended(foreground, fusion, background), steps)
 
 
 def padded(masks: Tensor, slots: int) -> Tensor:

@@ -103,8 +103,11 @@ class MGDGANOptions:
         return (*stage.networks,) if stage.frozen else ()
 
     @classmethod
-    def options_of_a_short_step(cls, opt) -> dict:
-        return {"perceptual": opt.perceptual}
+    def remarks(cls, opt) -> dict[str, str]:
+        loss = getattr(opt, "perceptual", "vgg19")  # of weights alone nothing is known
+        if loss == "vgg19" or opt.stage not in ("image", "finetune"):
+            return {}
+        return {"perceptual loss": f"{loss}, not the paper's VGG19"}
 
     @staticmethod
     def modify_commandline_options(parser, is_train: bool):

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from training.pretrained import load_weights
-
 PERCEPTUAL = ("auto", "vgg19", "l1pyr")
 LAYERS = (1, 6, 11, 20, 29)  # relu1_1, relu2_1, ..., relu5_1 among VGG19's features
 WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
@@ -40,11 +38,14 @@ class VGGLoss(nn.Module):
 
     def __init__(self, weights: Path, flag: str = "--vgg_weights"):
         super().__init__()
-        from torchvision.models import vgg19  # slow to import, and not for those who do without
+        # torchvision is slow to import, and not for those who do without
+        from torchvision.models.vgg import cfgs, make_layers
 
-        network = vgg19()
-        load_weights(network, weights, flag)
-        self.features = network.features[: LAYERS[-1] + 1].eval().requires_grad_(False)
+        from training.pretrained import load_weights
+
+        layers = make_layers(cfgs["E"])
+        load_weights(nn.ModuleDict({"features": layers}), weights, flag, but=("classifier.",))
+        self.features = layers[: LAYERS[-1] + 1].eval().requires_grad_(False)
         for layer in self.features:
             if isinstance(layer, nn.ReLU):
                 layer.inplace = False

@@ -25,6 +25,8 @@ ABOUT = ("model", "epoch", "data", "date")  # of the head; the rest is folded aw
 ROWS = "<!-- rows -->"
 # A width that was typed counts, but on a phone, where pictures share the width of the screen.
 FULL_WIDTH = "@media (min-width: 701px) {#results td > img{max-width:none}}"
+# Where there is little room all columns of pictures give way alike, for they have one least width.
+LEAST_WIDTH = "@media (min-width: 701px) {#results td > img{min-width:80px}}"
 # Rows are not laid out until the script has chosen those of the first page.
 LOADING = """
 const root = document.documentElement;
@@ -86,8 +88,7 @@ def frame(
     page.add(tags.table(tags.thead(tags.tr(header)), body, id="results"))
     page.add(tags.div(id="pager", cls="bar", hidden=True))
     style = "".join(f".i{i}{{--own:rgb{color}}}" for i, color in enumerate(COLORS))
-    if typed_width(listing):
-        style += FULL_WIDTH
+    style += FULL_WIDTH if typed_width(listing) else LEAST_WIDTH
     page.head.add(tags.style(raw(style)), tags.script(raw(LOADING)))
     add_script(page, "results.js")
     return page.render(pretty=False)
