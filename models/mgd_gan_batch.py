@@ -12,6 +12,7 @@ from models.networks.apade import segmentation_map
 from models.pasting import colours_around, grown, share_left_out
 
 DOMAINS = "AB"
+DRAW = "draw"  # an extra of scenes in training: a random number in [0, 1) for each picture, [B]
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,16 @@ class Batch:
         """Values [B, ...] of the pictures of each domain."""
         return dict(zip(self.domains, values.split([*self.domains.values()]), strict=True))
 
-    def removed(self) -> tuple[Tensor, Tensor]:
+    def joined(self, values: Mapping[str, Tensor]) -> Tensor | None:
+        """What `by_domain` made, in one again; None if there is nothing."""
+        return torch.cat([values[domain] for domain in self.domains]) if values else None
+
+    def removed(self, foreign: float = 0.0) -> tuple[Tensor, Tensor]:
         """The pictures without their instances, and the holes of these, [B, 1, H, W] in {0, 1}.
 
         The background was made without any instance. Where some are left out of the batch, by
-        --ins_max or --instances, only the holes near those that are in it are cut out.
+        --ins_max or --instances, only the holes near those that are in it are cut out. foreign is
+        the share of pictures that `with_foreign_holes`.
         """
         hole = (self.scene.extras["hole"] > 0).to(self.label.dtype)
         others = share_left_out(self.scene)
@@ -61,19 +67,20 @@ class Batch:
         near = grown(self.masks.sum(1, keepdim=True).clamp(max=1), reach)
         some = others.amax((2, 3), keepdim=True)
         hole = hole * torch.where(some > 0, near * (1 - others), torch.ones_like(near))
-        return torch.where(hole > 0, self.scene.extras["inpainted"], self.scene.image), hole
+        background = torch.where(hole > 0, self.scene.extras["inpainted"], self.scene.image)
+        return self.with_foreign_holes(background, hole, foreign) if foreign else (background, hole)
 
     def with_foreign_holes(
-        self, background: Tensor, hole: Tensor, drawn: Tensor
+        self, background: Tensor, hole: Tensor, share: float
     ) -> tuple[Tensor, Tensor]:
-        """Backgrounds with the other domain's holes besides, for the pictures `drawn` [B].
+        """Backgrounds with the other domain's holes besides, for this share of the pictures.
 
         Of these the map is told the foreign hole alone: so it is when objects are translated, where
         the hole is that of the old object. It takes both domains in the batch.
         """
         if len(self.domains) < 2:
             return background, hole
-        chosen = drawn[:, None, None, None] > 0
+        chosen = self.scene.extras[DRAW][:, None, None, None] < share
         foreign = hole.roll(next(iter(self.domains.values())), 0)
         colours = colours_around(self.scene.image, torch.maximum(hole, foreign))
         filled = torch.where(foreign > hole, colours, background)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from models.contract import Translated
 from models.exporting import Exportable
 from models.losses import mask_counts
 from models.mask_facts import mask_facts
-from models.mgd_gan_batch import DOMAINS, Batch, batches_of
+from models.mgd_gan_batch import DOMAINS, DRAW, Batch, batches_of
 from models.mgd_gan_export import MASKS, exportable_pipeline
 from models.mgd_gan_losses import (
     Binarised,
@@ -40,13 +39,6 @@ from models.perceptual import VGGLoss, pyramid_loss
 
 Losses = dict[str, Tensor]
 Made = dict[str, dict[str, Tensor]]  # what generators made: `masks` and `images`, by source domain
-
-
-class Painted(NamedTuple):
-    """A picture, and what it was made of, by name."""
-
-    image: Tensor
-    steps: dict[str, Tensor]
 
 
 class MGDGANModel(MGDGANOptions, BaseModel):
@@ -97,34 +89,40 @@ class MGDGANModel(MGDGANOptions, BaseModel):
 
     def train_step(self, scenes: Mapping[str, Scene]) -> None:
         """One update of the stage's generators, both ways, and one of its discriminators."""
-        scenes = self.on_device(scenes)
-        # drawn here, so that both updates and all parts of a batch have the same holes
-        drawn = {d: torch.rand(len(x)).to(self.device) for d, x in scenes.items()}
-        made = self.update("G", self.generator_losses, scenes, drawn)
-        self.update("D", self.discriminator_losses, scenes, drawn, made)
+        scenes = self.on_device({domain: with_draw(scene) for domain, scene in scenes.items()})
+        made = self.update("G", self.generator_losses, scenes)
+        self.update("D", self.discriminator_losses, scenes, made)
         for domain, masks in made["masks"].items():
-            fake = replace(scenes[domain], masks=masks * 2 - 1)
-            self.count(domain, mask_counts(scenes[domain], fake))
+            scene = scenes[domain].padded(masks.shape[1])
+            self.count(domain, mask_counts(scene, replace(scene, masks=masks * 2 - 1)))
 
-    def generator_losses(
-        self, scenes: Mapping[str, Scene], drawn: Mapping[str, Tensor]
-    ) -> tuple[Losses, Made]:
+    def generator_losses(self, scenes: Mapping[str, Scene]) -> tuple[Losses, Made]:
         """The terms of Eq. 8, Eq. 11 or both, as the stage says; means over both directions."""
         losses: Losses = {}
         made: Made = {"masks": {}, "images": {}}
         for batch in batches_of(scenes):
-            terms, masks = self.mask_losses(batch) if self.stage.morphs else ({}, None)
+            masks = None
+            if self.stage.morphs:
+                terms, masks = self.mask_losses(batch)
+                add_means(losses, terms, len(scenes))
+                made["masks"] |= batch.by_domain(masks)
             if self.stage.paints:
-                more, image = self.image_losses(batch, drawn, masks)
-                terms |= more
-                made["images"] |= batch.by_domain(image)
-            if masks is not None:
-                slots = {d: scenes[d].masks.shape[1] for d in batch.domains}
-                own = batch.by_domain(masks)
-                made["masks"] |= {d: own[d][:, :count] for d, count in slots.items()}
-            for name, values in terms.items():
-                losses[name] = losses.get(name, 0) + values.sum() / len(scenes)
+                terms, images = self.image_losses(batch, masks)
+                add_means(losses, terms, len(scenes))
+                made["images"] |= batch.by_domain(images)
         return losses, made
+
+    def discriminator_losses(self, scenes: Mapping[str, Scene], made: Made) -> tuple[Losses, None]:
+        """Eq. 4 of masks and its like of pictures, as the stage says."""
+        losses: Losses = {}
+        for batch in batches_of(scenes):
+            masks, images = (batch.joined(own) for own in made.values())
+            if self.stage.morphs:
+                add_means(losses, {"mask_D": self.mask_judge_loss(batch, masks)}, len(scenes))
+            if "D_img" in self.stage.judges:
+                loss = self.image_judge_loss(batch, images, masks)
+                add_means(losses, {"img_D": loss}, len(scenes))
+        return losses, None
 
     def mask_losses(self, batch: Batch) -> tuple[Losses, Tensor]:
         """Masks Morph, for each picture: the generator's terms of Eq. 8, and the new masks."""
@@ -143,74 +141,59 @@ class MGDGANModel(MGDGANOptions, BaseModel):
         }
         return {name: per_picture(x, present) for name, x in losses.items()}, masks
 
-    def image_losses(
-        self, batch: Batch, drawn: Mapping[str, Tensor], masks: Tensor | None
-    ) -> tuple[Losses, Tensor]:
-        """Designed Supervision (Eq. 11) for the pictures' own masks; else, for translated ones,
-        the discriminator's word alone. For each picture; and the new pictures.
+    def image_losses(self, batch: Batch, masks: Tensor | None) -> tuple[Losses, Tensor]:
+        """Of each picture: Designed Supervision, or what is painted in translated masks; and the
+        new pictures.
         """
         if self.stage.supervised:
-            return self.supervised_losses(batch, drawn)
-        background, hole = batch.removed()
-        sharp = Binarised.apply(masks)
-        layout = batch.layout(sharp, batch.target, hole)
-        foreground, fusion = self.executions["G_img"](background, layout)
-        image = blended(foreground, fusion, background)
-        losses = {"img_adv": self.image_adversarial(self.executions["D_img"](image, layout))}
-        if "G_img" in self.stage.frozen:
-            losses["img_adv"] = self.opt.lambda_rev * losses["img_adv"]
-        else:  # end to end there is no picture to rebuild; where it paints can still be asked for
-            wanted = layout[:, :1].detach()
-            losses["img_fmap"] = self.opt.lambda_fmap * fusion_loss(fusion, wanted)
-        return {name: values * batch.judged for name, values in losses.items()}, image
+            losses, images = self.supervised_losses(batch)
+        else:
+            losses, images = self.reversal_losses(batch, masks)
+        return {name: values * batch.judged for name, values in losses.items()}, images
 
-    def supervised_losses(self, batch: Batch, drawn: Mapping[str, Tensor]) -> tuple[Losses, Tensor]:
+    def supervised_losses(self, batch: Batch) -> tuple[Losses, Tensor]:
         """Eq. 11: a picture is rebuilt from its background and its own masks."""
         opt, real = self.opt, batch.scene.image
-        background, layout = self.own_layout(batch, drawn)
-        foreground, fusion = self.executions["G_img"](background, layout)
-        image = blended(foreground, fusion, background)
+        background, hole = batch.removed(self.foreign_holes)
+        layout = batch.layout(batch.masks, batch.label, hole)
+        image, _, fusion = self.paint(background, layout)
         outputs = self.executions["D_img"](image, layout)
         with torch.no_grad():
             wanted = self.executions["D_img"](real, layout)
-        losses = {
+        return {
             "img_adv": self.image_adversarial(outputs),
             "img_feat": opt.lambda_feat * feature_loss(outputs, wanted),
             "img_perc": opt.lambda_vgg * self.perceptual(image, real),
             "img_fmap": opt.lambda_fmap * fusion_loss(fusion, layout[:, :1]),
-        }
-        return {name: values * batch.judged for name, values in losses.items()}, image
+        }, image
 
-    def own_layout(self, batch: Batch, drawn: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The background and the map of pictures as they are."""
+    def reversal_losses(self, batch: Batch, masks: Tensor) -> tuple[Losses, Tensor]:
+        """Section 2.3: what the discriminator of pictures says of translated masks, painted.
+
+        End to end the painter learns from it as well. There is no picture to rebuild then; but
+        where it paints can still be asked for.
+        """
         background, hole = batch.removed()
-        if self.stage.supervised and self.opt.hole_aug:
-            chosen = torch.cat([drawn[d] for d in batch.domains]) < self.opt.hole_aug
-            background, hole = batch.with_foreign_holes(background, hole, chosen.to(hole.dtype))
-        return background, batch.layout(batch.masks, batch.label, hole)
+        layout = batch.layout(Binarised.apply(masks), batch.target, hole)
+        image, _, fusion = self.paint(background, layout)
+        loss = self.image_adversarial(self.executions["D_img"](image, layout))
+        if "G_img" in self.stage.frozen:
+            return {"img_adv": self.opt.lambda_rev * loss}, image
+        painted = fusion_loss(fusion, layout[:, :1].detach())
+        return {"img_adv": loss, "img_fmap": self.opt.lambda_fmap * painted}, image
+
+    def paint(self, background: Tensor, layout: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Eq. 9: the picture, and the foreground and the fusion map that it is made of."""
+        foreground, fusion = self.executions["G_img"](background, layout)
+        return blended(foreground, fusion, background), foreground, fusion
+
+    @property
+    def foreign_holes(self) -> float:
+        """The share of pictures with holes of the other domain."""
+        return self.opt.hole_aug if self.stage.supervised else 0.0
 
     def image_adversarial(self, outputs) -> Tensor:
         return score_loss(outputs, lambda scores: hinge_generator(scores, self.opt.hinge_g))
-
-    def discriminator_losses(
-        self, scenes: Mapping[str, Scene], drawn: Mapping[str, Tensor], made: Made
-    ) -> tuple[Losses, None]:
-        """Eq. 4 of masks and its like of pictures, as the stage says."""
-        losses: Losses = {}
-        for batch in batches_of(scenes):
-            terms = {}
-            masks = None
-            if self.stage.morphs:
-                slots = batch.masks.shape[1]
-                own = [padded(made["masks"][domain], slots) for domain in batch.domains]
-                masks = torch.cat(own)
-                terms["mask_D"] = self.mask_judge_loss(batch, masks)
-            if "D_img" in self.stage.judges:
-                images = torch.cat([made["images"][domain] for domain in batch.domains])
-                terms["img_D"] = self.image_judge_loss(batch, drawn, images, masks)
-            for name, values in terms.items():
-                losses[name] = losses.get(name, 0) + values.sum() / len(scenes)
-        return losses, None
 
     def mask_judge_loss(self, batch: Batch, masks: Tensor) -> Tensor:
         """Eq. 4: real masks of each domain against translated ones that claim to be of it. [B]"""
@@ -223,12 +206,10 @@ class MGDGANModel(MGDGANOptions, BaseModel):
         ]
         return 0.5 * per_picture(sum(terms), present)
 
-    def image_judge_loss(
-        self, batch: Batch, drawn: Mapping[str, Tensor], images: Tensor, masks: Tensor | None
-    ) -> Tensor:
+    def image_judge_loss(self, batch: Batch, images: Tensor, masks: Tensor | None) -> Tensor:
         """The hinge loss of D_img: pictures with their own maps against painted ones. [B]"""
-        _, layout = self.own_layout(batch, drawn)
-        painted_by = layout
+        _, hole = batch.removed(self.foreign_holes)
+        painted_by = layout = batch.layout(batch.masks, batch.label, hole)
         if masks is not None:
             painted_by = batch.layout(Binarised.apply(masks), batch.target, batch.removed()[1])
         judge = self.executions["D_img"]
@@ -266,23 +247,32 @@ class MGDGANModel(MGDGANOptions, BaseModel):
         fake = batch.translated(masks)
         if not self.stage.paints:
             return Translated(scene, [fake])
-        ground = batch.removed()
-        painted = self.painted(batch, masks, batch.target, *ground)
-        extras = {"background": ground[0], **painted.steps}
+        background, hole = batch.removed()
+        image, steps = self.painted(batch, masks, batch.target, background, hole)
+        extras = {"background": background, **steps}
         if self.stage.supervised:
-            extras["rebuilt"] = self.painted(batch, masks, batch.label, *ground).image
-        return Translated(scene, [replace(fake, image=painted.image)], extras=extras)
+            extras["rebuilt"], _ = self.painted(batch, masks, batch.label, background, hole)
+        return Translated(scene, [replace(fake, image=image)], extras=extras)
 
     def painted(
         self, batch: Batch, masks: Tensor, label: Tensor, background: Tensor, hole: Tensor
-    ) -> Painted:
-        """Eq. 9, with the steps to it in [-1, 1]; nothing is drawn where there is no instance."""
-        foreground, fusion = self.executions["G_img"](background, batch.layout(masks, label, hole))
-        fusion = fusion * batch.judged[:, None, None, None]
-        steps = {"foreground": foreground, "fusion": fusion * 2 - 1}
-        return Painted(blended(foreground, fusion, background), steps)
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The picture, and the steps to it in [-1, 1]; one without instances stays."""
+        image, foreground, fusion = self.paint(background, batch.layout(masks, label, hole))
+        there = batch.judged[:, None, None, None] > 0
+        fusion = torch.where(there, fusion * 2 - 1, -1)
+        return torch.where(there, image, background), {"foreground": foreground, "fusion": fusion}
 
 
-def padded(masks: Tensor, slots: int) -> Tensor:
-    """Masks [B, N, H, W] with empty ones up to `slots`."""
-    return torch.nn.functional.pad(masks, (0, 0, 0, 0, 0, slots - masks.shape[1]))
+def with_draw(scene: Scene) -> Scene:
+    """A scene with a random number for each picture, so that both updates draw the same.
+
+    As an extra it goes where its picture goes, with --accumulate as well.
+    """
+    return replace(scene, extras={**scene.extras, DRAW: torch.rand(len(scene))})
+
+
+def add_means(losses: Losses, terms: Mapping[str, Tensor], directions: int) -> None:
+    """Add terms of each picture up, so that they are means over the directions."""
+    for name, values in terms.items():
+        losses[name] = losses.get(name, 0) + values.sum() / directions

@@ -281,15 +281,13 @@ def test_a_batch_is_the_mean_of_its_pictures(stage, sizes):
     both = scenes()
     if sizes == "two sizes":
         both["B"] = scenes(size=48)["B"]
-    ones = {d: torch.ones(2) for d in "AB"}
-    whole, made = model.generator_losses(both, ones)
-    judged, _ = model.discriminator_losses(both, ones, made)
+    whole, made = model.generator_losses(both)
+    judged, _ = model.discriminator_losses(both, made)
     singles = []
     for i in range(2):
         one = {d: x.select([i]) for d, x in both.items()}
-        few = {d: torch.ones(1) for d in "AB"}
-        losses, own = model.generator_losses(one, few)
-        singles.append(losses | model.discriminator_losses(one, few, own)[0])
+        losses, own = model.generator_losses(one)
+        singles.append(losses | model.discriminator_losses(one, own)[0])
     for name, value in (whole | judged).items():
         parts = sum(single[name] for single in singles)
         assert torch.allclose(value, parts, rtol=1e-9), name
@@ -302,12 +300,11 @@ def test_swapped_domains_have_swapped_results(stage):
     for network in model.networks.values():
         network.eval()
     both = scenes()
-    ones = {d: torch.ones(2) for d in "AB"}
-    losses, made = model.generator_losses(both, ones)
+    losses, made = model.generator_losses(both)
     swapped = {"A": both["B"], "B": both["A"]}
     with torch.no_grad():
         swap_labels(model)
-    again, other = model.generator_losses(swapped, ones)
+    again, other = model.generator_losses(swapped)
     for name, value in losses.items():
         assert torch.allclose(value, again[name], rtol=1e-9), name
     for kind in made:
@@ -353,9 +350,8 @@ def test_pictures_without_an_instance_take_no_part():
             d: replace(x, present=torch.zeros_like(x.present), masks=-torch.ones_like(x.masks))
             for d, x in both.items()
         }
-        ones = {d: torch.ones(2) for d in "AB"}
-        losses, made = model.generator_losses(none, ones)
-        losses |= model.discriminator_losses(none, ones, made)[0]
+        losses, made = model.generator_losses(none)
+        losses |= model.discriminator_losses(none, made)[0]
         assert all(value == 0 for value in losses.values()), stage
 
 
@@ -380,8 +376,9 @@ def test_a_hole_of_the_other_domain_is_filled_with_the_colours_around():
     both = scenes()
     (batch,) = batches_of(both)
     background, hole = batch.removed()
-    drawn_for = torch.tensor([1.0, 0, 0, 0]).double()
-    other, more = batch.with_foreign_holes(background, hole, drawn_for)
+    drawn = torch.tensor([0.4, 0.5, 0.9, 0.6])  # of which the first is less than the share
+    some = replace(batch, scene=replace(batch.scene, extras={**batch.scene.extras, "draw": drawn}))
+    other, more = some.removed(0.5)
     assert torch.equal(other[1:], background[1:]) and torch.equal(more[1:], hole[1:])
     assert torch.equal(more[0], hole[2])  # all that the map is told of
     assert not torch.equal(other[0], background[0])
@@ -405,7 +402,7 @@ def test_finetuning_leaves_the_picture_networks_as_they_are_and_learns_through_t
     for name in ("G_mask", "D_mask"):
         after = model.networks[name].state_dict()
         assert any(not torch.equal(v, before[name][k]) for k, v in after.items()), name
-    losses, _ = model.generator_losses(both, {d: torch.ones(2) for d in "AB"})
+    losses, _ = model.generator_losses(both)
     weights = [*model.networks["G_mask"].parameters()]
     gradients = torch.autograd.grad(losses["img_adv"], weights, allow_unused=True)
     assert any(g is not None and g.abs().sum() > 0 for g in gradients)
