@@ -445,3 +445,35 @@ def test_a_batch_in_parts():
     for own, other in zip(*found, strict=True):
         for name, value in own.items():
             assert torch.allclose(value, other[name], rtol=1e-6), name
+
+
+# ---- learning
+
+
+def taught(words: str, steps: int = 60):
+    """A model after some steps on the same four pictures, with its first and last losses."""
+    model, found = model_of(f"--lr 0.002 {words}"), []
+    for number in range(steps):
+        model.step(scenes(), 2 * number)
+        found.append(model.get_current_losses())
+    return model, found[0], found[-1]
+
+
+def test_designed_supervision_learns_to_rebuild():
+    """Where to paint, and what: the fusion map becomes the masks, the picture the source."""
+    _, first, last = taught("--stage image")
+    assert last["img_fmap"] < 0.3 * first["img_fmap"]
+    assert last["img_perc"] < 0.8 * first["img_perc"]
+
+
+def test_masks_learn_to_stay_in_their_domain_and_the_penalty_makes_them_small():
+    areas = []
+    for words in ("--lambda_pen 0", "--lambda_pen 30"):
+        model, first, last = taught(f"--stage mask {words}", 40)
+        assert last["mask_pc"] < 0.7 * first["mask_pc"]
+        scene = scenes()["A"]
+        levels = model.networks["G_mask"](
+            scene.image, (scene.masks + 1) / 2, scene.present, torch.eye(2).double().expand(2, 2, 2)
+        )
+        areas.append(levels[-1][:, 1].mean().item())  # as B
+    assert areas[1] < 0.8 * areas[0]
