@@ -93,7 +93,11 @@ class Laboratory:
     def commands(self, row: Row) -> list[str]:
         """All as they are typed, the scoring last."""
         trained = [self.train_command(training) for training in row.training.chain]
-        return [f"python {shlex.join(command)}" for command in (*trained, self.score_command(row))]
+        return [self.command_line(words) for words in (*trained, self.score_command(row))]
+
+    @staticmethod
+    def command_line(words: Sequence[str]) -> str:
+        return f"python {shlex.join(words)}"
 
     def results(self, row: Row) -> Path:
         """Where the row's translations are; the last parts are test.py's."""
@@ -145,12 +149,13 @@ class Laboratory:
     def plan(self, rows: Sequence[Row]) -> str:
         """What would be done, a line for each command."""
         lines = []
-        for training in dict.fromkeys(row.training for row in rows):
-            own = [row for row in rows if row.training == training]
-            left = [row for row in own if not self.record(row)]
+        for training in dict.fromkeys(one for row in rows for one in row.training.chain):
+            needed = [row for row in rows if training in row.training.chain]
             known = self.trained(training)
-            state = "done" if not left else "trained" if known and known["done"] else "to do"
-            lines += [f"[{state}] {line}" for line in self.commands(own[0])[:-1]]
+            over = all(map(self.record, needed))
+            state = "done" if over else "trained" if known and known["done"] else "to do"
+            lines.append(f"[{state}] {self.command_line(self.train_command(training))}")
+            left = [row for row in rows if row.training == training and not self.record(row)]
             lines += [f"    [to do] {self.commands(row)[-1]}" for row in left]
         return "\n".join(lines)
 
