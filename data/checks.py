@@ -47,7 +47,7 @@ KINDS = {  # what training does with it -> what it is called
     "not a picture": "not read",
     "background size": "refused",
     "no background": "made while reading",
-    "small hole": "used, and something of the objects stays",
+    "small hole": "refused",
     "other background": "used inside the hole alone",
     "duplicate": "used, and the measures are too good",
 }

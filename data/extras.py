@@ -82,6 +82,11 @@ class Extras:
             if stem in self.made and self.kinds[name] in MADE:
                 continue
             found[name] = self.read(name, files[stem], image)
+            if self.kinds[name] == "hole" and (masks.any(0) & ~found[name][0].numpy()).any():
+                raise UserError(
+                    f"{files[stem]} does not cover all masks of its picture: they were changed, or "
+                    "read in another way: run datasets/make_backgrounds.py again"
+                )
         if stem in self.made:
             found |= self.make(image, masks)
         return {name: found[name] for name in self.kinds}

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import binary_erosion, distance_transform_edt
+from scipy.ndimage import binary_erosion, distance_transform_edt, label
 
 from util.errors import UserError
 
@@ -29,6 +29,23 @@ def hole_of(masks: np.ndarray, reach: int | None = None) -> np.ndarray:
     if not union.any():
         return union
     return distance_transform_edt(~union) <= (reach_of(union.shape) if reach is None else reach)
+
+
+def hole_of_some(hole: np.ndarray, kept: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The part of a hole that some of its instances have made; all bool [H, W].
+
+    kept and others are the unions of these masks, and of those that are to stay in the picture. A
+    pixel belongs to the nearer of both. A part of the hole without any pixel of `kept` belongs to
+    an instance that was lost, by the size or the crop of the picture: that one stays as well.
+    """
+    if others.any() and kept.any():
+        nearer = distance_transform_edt(~kept) <= distance_transform_edt(~others)
+        hole = hole & nearer & ~others
+    parts, count = label(hole)
+    mine = np.zeros(count + 1, bool)
+    mine[parts[kept]] = True
+    mine[0] = False
+    return mine[parts]
 
 
 def inpaint(image: np.ndarray, hole: np.ndarray, fill: Fill) -> np.ndarray:

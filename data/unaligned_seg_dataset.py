@@ -1,10 +1,9 @@
 """Two folders of pictures with instance masks: InstaGAN's dataset."""
 
-from dataclasses import replace
-
 import torch
 
 from data.extras import kinds_of
+from data.inpainting import hole_of_some
 from data.scene import Scene
 from data.scene_cache import SceneCache
 from data.scene_folder import SceneFolder, SceneListing, apply_policy
@@ -79,19 +78,23 @@ class UnalignedSegDataset(UnalignedDataset):
         self, source: SceneFolder | SceneCache, index: int, generator: torch.Generator
     ) -> Scene:
         """One picture with the masks that take part. Extras of the kind `others` are where those
-        are that do not.
+        are that do not; a hole is that of those that do.
         """
         picture = source.read(index, generator)
         masks, numbers = self.order(picture.masks, picture.numbers, generator)
-        scene = make_scene(picture.image, masks, picture.name, numbers, picture.extras)
-        wanted = [name for name, kind in kinds_of(self.opt).items() if kind == "others"]
-        if not wanted:
-            return scene
-        others = [i for i, number in enumerate(picture.numbers) if number not in numbers]
-        left_out = picture.masks[others].any(0)  # nowhere, if there are none
-        return replace(
-            scene, extras={**scene.extras, **dict.fromkeys(wanted, left_out[None, None])}
-        )
+        kinds = kinds_of(self.opt)
+        if not {"others", "hole"} & {*kinds.values()}:
+            return make_scene(picture.image, masks, picture.name, numbers, picture.extras)
+        left_out = [i for i, number in enumerate(picture.numbers) if number not in numbers]
+        others = picture.masks[left_out].any(0)  # nowhere, if there are none
+        extras = {**picture.extras}
+        for name, kind in kinds.items():
+            if kind == "others":
+                extras[name] = others[None]
+            elif kind == "hole":
+                hole = hole_of_some(*(x.numpy() for x in (extras[name][0], masks.any(0), others)))
+                extras[name] = torch.from_numpy(hole)[None]
+        return make_scene(picture.image, masks, picture.name, numbers, extras)
 
     def order(self, masks: torch.Tensor, numbers: tuple[int, ...], generator: torch.Generator):
         """The instances that take part, in the order of their translation."""

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,8 +25,9 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data.checks import same_results
 from data.inpainting import REACH, Fill, harmonic, has_opencv, hole_of, inpaint, opencv_fill
-from data.pictures import list_pictures, read_image
+from data.pictures import list_pictures, read_image, stem_of
 from data.scene_folder import SceneFolder, find_scenes
 from datasets.making.report import find_folders
 from util.command_line import OneLineParser
@@ -140,12 +141,11 @@ class External:
     root: Path
 
     def __call__(self, folder: str, stem: str) -> Fill:
-        found = list_pictures(self.root / folder) if (self.root / folder).is_dir() else {}
-        if stem not in found:
-            raise UserError(f"--inpaint {EXTERNAL}{self.root}: no {folder}/{stem}.png in it")
-        path = self.root / folder / found[stem]
-
         def fill(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+            found = listed(self.root / folder)
+            if stem not in found:
+                raise UserError(f"--inpaint {EXTERNAL}{self.root}: no {folder}/{stem}.png in it")
+            path = self.root / folder / found[stem]
             pixels = read_image(path, image.shape[-1]).transpose(1, 2, 0)
             if pixels.shape != image.shape:
                 there, wanted = ("x".join(map(str, x.shape[:2])) for x in (pixels, image))
@@ -155,9 +155,17 @@ class External:
         return fill
 
 
+@cache
+def listed(folder: Path) -> dict[str, str]:
+    """The pictures of a folder by their stems, looked up once."""
+    return list_pictures(folder) if folder.is_dir() else {}
+
+
 def make(args: argparse.Namespace, folder: str, filler: Filler) -> dict:
     """Write holes and backgrounds of one folder's pictures; returns what is noted of it."""
     scenes = find_scenes(args.dataroot, folder[:-1], folder[-1], True)
+    if double := next(same_results(args.dataroot / folder), None):
+        raise UserError(double.text)  # one would get the other's background
     with ExitStack() as stack:
         places = {
             kind: stack.enter_context(staged(args.dataroot / f"{folder}_{kind}", "DATAROOT"))
@@ -186,8 +194,8 @@ def make_one(
     picture = source.load(i)
     image = picture.image.numpy().transpose(1, 2, 0)
     hole = hole_of(picture.masks.numpy(), max(1, round(share * min(image.shape[:2]))))
-    original = Path(source.files[i].image).relative_to(source.files.root / folder)
-    filled = filler(folder, str(original.with_suffix("")))(image, hole)
+    original = source.files[i].image.relative_to(source.files.root / folder)
+    filled = filler(folder, stem_of(original.as_posix()))(image, hole) if hole.any() else image
     Image.fromarray(filled).save(places["inpainted"] / f"{picture.name}.png")
     Image.fromarray(hole.astype(np.uint8) * 255).save(places["hole"] / f"{picture.name}.png")
     borders = (hole[0], hole[-1], hole[:, 0], hole[:, -1])

@@ -76,7 +76,7 @@ class Declared:
         return dict(cls.extras)
 
     @classmethod
-    def starts_from(cls, opt) -> Sequence[str]:
+    def needs_at_start(cls, opt) -> Sequence[str]:
         """Networks that a run cannot train without weights of them, which --start_from brings."""
         return ()
 

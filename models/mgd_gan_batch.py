@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from data.inpainting import reach_of
 from data.scene import Scene
 from models.networks.apade import segmentation_map
-from models.pasting import colours_around, grown, share_left_out
+from models.pasting import colours_around
 
 DOMAINS = "AB"
 DRAW = "draw"  # an extra of scenes in training: a random number in [0, 1) for each picture, [B]
@@ -42,7 +41,7 @@ class Batch:
         return (self.scene.masks + 1) / 2
 
     @property
-    def judged(self) -> Tensor:
+    def takes_part(self) -> Tensor:
         """1 for pictures that have an instance: others take no part. [B]"""
         return self.present.any(1).to(self.label.dtype)
 
@@ -57,16 +56,9 @@ class Batch:
     def removed(self, foreign: float = 0.0) -> tuple[Tensor, Tensor]:
         """The pictures without their instances, and the holes of these, [B, 1, H, W] in {0, 1}.
 
-        The background was made without any instance. Where some are left out of the batch, by
-        --ins_max or --instances, only the holes near those that are in it are cut out. foreign is
-        the share of pictures that `with_foreign_holes`.
+        foreign is the share of pictures that get holes of the other domain as well.
         """
         hole = (self.scene.extras["hole"] > 0).to(self.label.dtype)
-        others = share_left_out(self.scene)
-        reach = reach_of(tuple(hole.shape[-2:])) + 1
-        near = grown(self.masks.sum(1, keepdim=True).clamp(max=1), reach)
-        some = others.amax((2, 3), keepdim=True)
-        hole = hole * torch.where(some > 0, near * (1 - others), torch.ones_like(near))
         background = torch.where(hole > 0, self.scene.extras["inpainted"], self.scene.image)
         return self.with_foreign_holes(background, hole, foreign) if foreign else (background, hole)
 
@@ -87,7 +79,7 @@ class Batch:
         return torch.where(chosen, filled, background), torch.where(chosen, foreign, hole)
 
     def layout(self, masks: Tensor, label: Tensor, hole: Tensor) -> Tensor:
-        """The map that pictures are painted and judged by."""
+        """The map that pictures are painted and takes_part by."""
         return segmentation_map(masks, self.present, label, hole)
 
     def translated(self, masks: Tensor) -> Scene:

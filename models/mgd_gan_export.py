@@ -46,7 +46,8 @@ class Pipeline(nn.Module):
         sharp = (shares > 0.5).to(image.dtype)
         layout = segmentation_map(sharp, present, self.target, (hole > 0).to(image.dtype))
         foreground, fusion = self.paint(background, layout)
-        return (blended(foreground, fusion, background), *found)
+        there = present.any(1)[:, None, None, None]  # a picture without instances stays
+        return (torch.where(there, blended(foreground, fusion, background), image), *found)
 
     def undecided(self, outputs: Sequence[Tensor]) -> list[Tensor | None]:
         """All of a picture of whose masks a pixel's last bits decide: it changes what is around."""

@@ -68,7 +68,7 @@ class MGDGANModel(MGDGANOptions, BaseModel):
             translates = name.startswith("G_")
             if name in self.stage.networks and (translates or self.is_train):
                 network = build[name]()
-                if name in schemes:
+                if name in schemes:  # layers with a spectral norm keep PyTorch's, as in SPADE
                     initialize(network, schemes[name])
                 self.add_network(name, network, translates=translates)
         if self.is_train:
@@ -149,7 +149,7 @@ class MGDGANModel(MGDGANOptions, BaseModel):
             losses, images = self.supervised_losses(batch)
         else:
             losses, images = self.reversal_losses(batch, masks)
-        return {name: values * batch.judged for name, values in losses.items()}, images
+        return {name: values * batch.takes_part for name, values in losses.items()}, images
 
     def supervised_losses(self, batch: Batch) -> tuple[Losses, Tensor]:
         """Eq. 11: a picture is rebuilt from its background and its own masks."""
@@ -215,7 +215,7 @@ class MGDGANModel(MGDGANOptions, BaseModel):
         judge = self.executions["D_img"]
         fake = score_loss(judge(images, painted_by), lambda x: hinge_discriminator(x, False))
         real = score_loss(judge(batch.scene.image, layout), lambda x: hinge_discriminator(x, True))
-        return (fake + real) * batch.judged
+        return (fake + real) * batch.takes_part
 
     def get_current_facts(self) -> dict:
         facts = mask_facts(self.read_counts(5))
@@ -259,9 +259,12 @@ class MGDGANModel(MGDGANOptions, BaseModel):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The picture, and the steps to it in [-1, 1]; one without instances stays."""
         image, foreground, fusion = self.paint(background, batch.layout(masks, label, hole))
-        there = batch.judged[:, None, None, None] > 0
+        there = batch.takes_part[:, None, None, None] > 0
         fusion = torch.where(there, fusion * 2 - 1, -1)
-        return torch.where(there, image, background), {"foreground": foreground, "fusion": fusion}
+        return torch.where(there, image, batch.scene.image), {
+            "foreground": foreground,
+            "fusion": fusion,
+        }
 
 
 def with_draw(scene: Scene) -> Scene:

@@ -1,13 +1,17 @@
 """What MGD-GAN declares: its stages, options, losses, and what is drawn of them."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from models.mgd_gan_losses import HINGES
-from models.pasting import LEFT_OUT
 from models.perceptual import FILE, PERCEPTUAL, vgg_file
 from models.unpaired_options import ALARMS, FACTS, WAYS
+
+SIZE = 256  # of pictures, unless it is typed; they are cut from ones that are this much larger:
+LARGER = 1.12
+MOST = 20  # instances of a picture, unless it is typed
 
 
 class Stage(NamedTuple):
@@ -87,7 +91,7 @@ class MGDGANOptions:
     def extras_of(cls, opt) -> dict[str, str]:
         if not STAGES[opt.stage].paints:
             return {}
-        return {"inpainted": "background", "hole": "hole", LEFT_OUT: "others"}
+        return {"inpainted": "background", "hole": "hole"}
 
     @classmethod
     def size_multiple(cls, opt) -> int:
@@ -98,16 +102,14 @@ class MGDGANOptions:
         return 2 * cls.size_multiple(opt)  # an instance norm needs more than one pixel
 
     @classmethod
-    def starts_from(cls, opt) -> Sequence[str]:
+    def needs_at_start(cls, opt) -> Sequence[str]:
         stage = STAGES[opt.stage]
         return (*stage.networks,) if stage.frozen else ()
 
     @classmethod
     def remarks(cls, opt) -> dict[str, str]:
-        loss = getattr(opt, "perceptual", "vgg19")  # of weights alone nothing is known
-        if loss == "vgg19" or opt.stage not in ("image", "finetune"):
-            return {}
-        return {"perceptual loss": f"{loss}, not the paper's VGG19"}
+        loss = getattr(opt, "perceptual", "")  # of weights alone nothing is known
+        return {"perceptual loss": f"{loss}, not the paper's VGG19"} if loss == "l1pyr" else {}
 
     @staticmethod
     def modify_commandline_options(parser, is_train: bool):
@@ -139,18 +141,19 @@ class MGDGANOptions:
 
     @classmethod
     def complete_options(cls, opt) -> None:
+        for side in "HW":  # the house's 200 is no multiple of 32
+            if getattr(opt, f"fineSize{side}") is None:
+                setattr(opt, f"fineSize{side}", SIZE)
+            if opt.is_train and getattr(opt, f"loadSize{side}") is None:
+                setattr(opt, f"loadSize{side}", round(LARGER * getattr(opt, f"fineSize{side}")))
         if not opt.is_train:
             return
+        if "ins_max" not in opt.typed:
+            opt.ins_max = MOST
         opt.lr_D = opt.lr if opt.lr_D is None else opt.lr_D
-        if opt.vgg_weights is None:
-            opt.vgg_weights = str(vgg_file() or "")
+        opt.vgg_weights = str(vgg_file() or "") if opt.vgg_weights is None else opt.vgg_weights
         if opt.perceptual == "auto":
-            opt.perceptual = "vgg19" if opt.vgg_weights else "l1pyr"
-            if STAGES[opt.stage].supervised and opt.perceptual == "l1pyr":
-                print(
-                    f"note: no {FILE} here, so the perceptual loss is --perceptual l1pyr and not "
-                    "the paper's (--vgg_weights names a file)"
-                )
+            opt.perceptual = chosen_perceptual(opt)
 
     @classmethod
     def option_problems(cls, opt) -> Iterator[str]:
@@ -161,6 +164,38 @@ class MGDGANOptions:
             yield f"--halvings {opt.halvings}: at most 8"
         if opt.is_train:
             yield from training_problems(opt)
+
+
+def chosen_perceptual(opt) -> str:
+    """The perceptual loss of a run for which none was typed.
+
+    Where pictures are rebuilt, VGG19's if that can be; in fine-tuning what its pictures were
+    learnt by; elsewhere there is none, and `auto` stays.
+    """
+    stage = STAGES[opt.stage]
+    if stage.frozen:
+        folders = [Path(run.partition(":")[0]) for run in opt.start_from]
+        folders = [x if x.is_dir() else Path(opt.checkpoints_dir) / x for x in folders]
+        return next(filter(None, map(learnt_by, folders)), "auto")
+    if not stage.supervised:
+        return "auto"
+    if opt.vgg_weights and opt.input_nc == 3:
+        return "vgg19"
+    why = f"no {FILE} here" if opt.input_nc == 3 else "VGG19 knows no grey pictures"
+    print(
+        f"note: {why}, so the perceptual loss is --perceptual l1pyr and not the paper's "
+        "(--vgg_weights names a file)"
+    )
+    return "l1pyr"
+
+
+def learnt_by(folder: Path) -> str:
+    """The perceptual loss of a run of stage `image`; '' of another one."""
+    try:
+        saved = json.loads((folder / "options.json").read_text())
+        return saved["perceptual"] if STAGES[saved["stage"]].supervised else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def add_training_arguments(parser) -> None:
@@ -209,10 +244,12 @@ def training_problems(opt) -> Iterator[str]:
         yield f"--beta1 {opt.beta1}: at least 0 and less than 1"
     if not 0 <= opt.hole_aug <= 1:
         yield f"--hole_aug {opt.hole_aug}: a share, from 0 to 1"
-    if opt.input_nc != 3 and opt.perceptual == "vgg19":
-        yield "--perceptual vgg19 needs colour: give --perceptual l1pyr"
+    if opt.hole_aug and "crop" not in opt.resize_or_crop:
+        yield f"--hole_aug {opt.hole_aug} needs pictures of one size: --resize_or_crop with a crop"
     wanted = opt.perceptual == "vgg19" and STAGES[opt.stage].supervised
-    if wanted and not (opt.vgg_weights and Path(opt.vgg_weights).is_file()):
+    if wanted and opt.input_nc != 3:
+        yield "--perceptual vgg19 needs colour: give --perceptual l1pyr"
+    elif wanted and not (opt.vgg_weights and Path(opt.vgg_weights).is_file()):
         yield (
             f"--perceptual vgg19: there is no file {opt.vgg_weights or FILE}; fetch torchvision's "
             f"{FILE} and name it, --vgg_weights FILE, or give --perceptual l1pyr"

@@ -53,7 +53,7 @@ class Persistent:
             names, line = self.take_from(where, fresh)
             fresh = [name for name in fresh if name not in names]
             taken.append(line)
-        needed = self.starts_from(self.opt)
+        needed = self.needs_at_start(self.opt)
         if missing := [name for name in needed if name in fresh]:
             raise UserError(
                 f"--start_from {' '.join(runs) or 'is missing'}: this training begins with trained "
@@ -73,12 +73,20 @@ class Persistent:
         label = label or "latest"
         names = [name for name in there.networks(label) if name in wanted]
         if not names:
+            missing = ", ".join(wanted) or "all were brought by the runs before it"
             raise UserError(
                 f"--start_from {where}: {folder} has no weights `{label}` of any network that is "
-                f"needed for --model {self.opt.model}, {', '.join(wanted)}"
+                f"still needed for --model {self.opt.model}: {missing}"
             )
-        self.load_named(there, label, {name: name for name in names})
-        return names, f"{', '.join(names)} of {folder}, `{label}`"
+        files = {name: name + self.suffix_at_start(there, label, name) for name in names}
+        self.load_named(there, label, files)
+        return names, f"{', '.join(files.values())} of {folder}, `{label}`"
+
+    def suffix_at_start(self, there: Checkpoints, label: str, name: str) -> str:
+        """That of averaged weights, if there are any and the network is not trained any more."""
+        epochs = self.opt.niter + self.opt.niter_decay
+        trained = epochs and any(name in own for own in self.trained.values())
+        return "" if trained or not there.has_averages(label, [name]) else AVERAGED
 
     def load_named(self, checkpoints: Checkpoints, label: str, files: Mapping[str, str]) -> None:
         """Load networks by their names in the files of the label."""

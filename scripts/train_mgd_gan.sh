@@ -19,10 +19,16 @@ data=$1 name=$2
 shift 2
 read -r masks images last <<< "${EPOCHS:-100 200 50}"
 
-also=() # what the translation has to know as well
-for ((i = 1; i < $#; i++)); do
-    next=$((i + 1))
-    case ${!i} in --checkpoints_dir | --gpu_ids) also+=("${!i}" "${!next}") ;; esac
+also=()    # what the translation has to know as well
+reading=() # and the making of backgrounds
+args=("$@")
+for ((i = 0; i < $#; i++)); do
+    case ${args[i]} in
+        --checkpoints_dir | --gpu_ids) also+=("${args[i]}" "${args[i + 1]-}") ;;
+        --checkpoints_dir=* | --gpu_ids=*) also+=("${args[i]}") ;;
+        --exif) reading+=("${args[i]}" "${args[i + 1]-}") ;;
+        --exif=*) reading+=("${args[i]}") ;;
+    esac
 done
 
 stage() { # stage, name, epochs, further options
@@ -36,10 +42,10 @@ stage() { # stage, name, epochs, further options
 if [ ! -f "$data/backgrounds.json" ]; then
     echo "== backgrounds of $data"
     # shellcheck disable=SC2086 # options are words
-    "$python" datasets/make_backgrounds.py "$data" ${BACKGROUNDS:-}
+    "$python" datasets/make_backgrounds.py "$data" ${BACKGROUNDS:-} ${reading[@]+"${reading[@]}"}
 fi
 stage mask "${name}_mask" "$masks" "$@"
 stage image "${name}_image" "$images" "$@"
 stage finetune "$name" "$last" --start_from "${name}_mask" "${name}_image" "$@"
 echo "== translating the test pictures"
-"$python" test.py --dataroot "$data" --name "$name" "${also[@]}"
+"$python" test.py --dataroot "$data" --name "$name" ${also[@]+"${also[@]}"}

@@ -14,7 +14,7 @@ import train
 from conftest import SHARED, refused
 from data import create_dataset
 from data.base_dataset import Draw
-from data.inpainting import harmonic, hole_of, inpaint, opencv_fill
+from data.inpainting import harmonic, hole_of, hole_of_some, inpaint, opencv_fill
 from datasets import check_dataset
 from options.train_options import TrainOptions
 
@@ -83,6 +83,20 @@ def test_a_hole_reaches_beyond_its_masks():
     assert not hole_of(masks[:, :10, :10]).any() and not hole_of(masks[:0]).any()
 
 
+def test_a_hole_is_that_of_the_instances_that_take_part():
+    masks = np.zeros((4, 64, 64), bool)
+    masks[0, 10:20, 10:20] = masks[1, 10:20, 23:30] = True  # the holes of these two touch
+    masks[2, 40:50, 40:50] = masks[3, 5, 60] = True
+    hole = hole_of(masks, 5)
+    whole = hole_of_some(hole, masks.any(0), np.zeros((64, 64), bool))
+    assert np.array_equal(whole, hole)
+    own = hole_of_some(hole, masks[0], masks[1:].any(0))
+    assert own[15, 5] and own[15, 21] and not own[15, 22] and not own[:, 23:].any()
+    lost = hole_of_some(hole, masks[:3].any(0), np.zeros((64, 64), bool))  # the small one is gone
+    assert lost[45, 45] and not lost[5, 60]
+    assert not hole_of_some(hole, np.zeros((64, 64), bool), masks.any(0)).any()
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_backgrounds_are_written_and_checked(data, method, capsys):
     make_backgrounds.main([str(data), "--inpaint", method, "--workers", "1"])
@@ -139,7 +153,7 @@ def test_they_are_read_made_on_the_fly_and_cached_alike(data, capsys):
     assert "no background" not in capsys.readouterr().out
     for one, two, three in zip(made, read, cached, strict=True):
         for domain in "AB":
-            for name in ("inpainted", "hole", "left_out"):
+            for name in ("inpainted", "hole"):
                 assert one[domain].extras[name].equal(two[domain].extras[name]), name
                 assert two[domain].extras[name].equal(three[domain].extras[name]), name
     (data / "trainA_hole" / "00000.png").unlink()  # one of them has to be made again
@@ -200,6 +214,36 @@ def test_real_pictures(tmp_path):
         hole = pixels(data / "trainB_hole" / f"{path.stem}.png") > 0
         image = np.asarray(Image.open(path).convert("RGB"))
         assert np.array_equal(image[~hole], filled[~hole]) and hole.any()
+
+
+def test_a_hole_that_misses_a_mask_is_refused(run, data, capsys):
+    """Masks that were changed since, or lie otherwise on their photos."""
+    make_backgrounds.main([str(data), "--inpaint", "harmonic", "--workers", "1"])
+    mask = data / "trainA_seg" / "00000_0.png"
+    Image.fromarray(255 - pixels(mask)).save(mask)
+    words = (
+        "--model mgd_gan --stage image --halvings 4 --name r --niter 1 --niter_decay 0 --no_html"
+    )
+    refused(capsys, lambda: run(train.main, words, data), "trainA_hole/00000.png", "again")
+
+
+def test_pictures_in_folders_have_backgrounds(data, capsys):
+    for folder in ("trainA", "trainA_seg"):
+        (data / folder / "ä").mkdir()
+        for path in (data / folder).glob("00000*.png"):
+            path.rename(data / folder / "ä" / path.name)
+    other = data.parent / "other"
+    shutil.copytree(data / "trainA", other / "trainA")
+    for folder in ("trainB", "testA", "testB"):
+        shutil.copytree(data / folder, other / folder)
+    for method in ("harmonic", f"external:{other}"):
+        make_backgrounds.main([str(data), "--inpaint", method, "--workers", "1"])
+        assert (data / "trainA_inpainted" / "ä_00000.png").is_file()
+    capsys.readouterr()
+    check_dataset.main([str(data), "--workers", "1"])
+    assert "nothing wrong" in capsys.readouterr().out
+    shutil.copy(data / "trainA" / "ä" / "00000.png", data / "trainA" / "ä_00000.png")
+    refused(capsys, lambda: make_backgrounds.main([str(data)]), "results of one name")
 
 
 def test_a_background_of_another_size_is_refused(run, data, capsys):

@@ -15,6 +15,7 @@ import test as test_command
 import train
 from conftest import refused
 from models.mgd_gan_model import MGDGANModel
+from options.train_options import TrainOptions
 from scripts import export, replay_step
 
 SHORT = f"{MGD} --niter 1 --niter_decay 0 --no_html --print_freq 2"
@@ -190,3 +191,35 @@ def test_runs_are_joined_without_training(run, capsys):
         lambda: run(train.main, f"{MGD} --name x --niter 0 --niter_decay 0 --no_html"),
         "--epoch_count 1",
     )
+
+
+def test_the_commands_of_the_documents_are_possible(shapes, monkeypatch):
+    """With sizes of its own: the house's are no multiples of 32."""
+    for stage in ("mask", "image", "e2e"):
+        opt = TrainOptions().parse(
+            ["--dataroot", str(shapes), "--model", "mgd_gan", "--stage", stage]
+        )
+        assert (opt.fineSizeH, opt.loadSizeW, opt.ins_max) == (256, 287, 20)
+
+
+def test_grey_pictures(run, capsys):
+    words = f"{SHORT} --name r --stage image --input_nc 1 --output_nc 1 --max_dataset_size 1"
+    run(train.main, words)
+    assert "grey" in capsys.readouterr().out
+    run(test_command.main, "--name r")
+    refused(
+        capsys, lambda: run(train.main, f"{words} --overwrite --perceptual vgg19"), "needs colour"
+    )
+
+
+def test_what_is_not_trained_any_more_starts_from_averages(run, capsys):
+    words = f"{SHORT} --max_dataset_size 2 --ema 4"
+    for name, stage in (("m", "mask"), ("i", "image")):
+        run(train.main, f"{words} --name {name} --stage {stage}")
+    capsys.readouterr()
+    run(train.main, f"{words} --name f --stage finetune --start_from m i")
+    told = capsys.readouterr().out
+    assert "D_img, G_img_ema of checkpoints/i" in told and "G_mask of checkpoints/m" in told
+    for file, other in (("i/latest_net_G_img_ema", "f/latest_net_G_img"),):
+        own, later = (torch.load(f"checkpoints/{path}.pth") for path in (file, other))
+        assert_same(own, later)

@@ -22,11 +22,18 @@ def check_backgrounds(root: Path, folder: str, workers: int, exif: str | None) -
     places = {kind: root / f"{folder}_{kind}" for kind in KINDS}
     if not any(place.is_dir() for place in places.values()):
         return []
-    files = {kind: list_pictures(place) if place.is_dir() else {} for kind, place in places.items()}
+    files = {
+        kind: {stem.replace("/", "_"): file for stem, file in listed(place).items()}
+        for kind, place in places.items()
+    }
     source = SceneFolder(find_scenes(root, folder[:-1], folder[-1], True), None, 3, exif)
     look = partial(check_one, source, places, files)
     found = map_in_order(look, range(len(source)), workers, f"checking backgrounds, {folder}")
     return [problem for one in found for problem in one]
+
+
+def listed(place: Path) -> dict[str, str]:
+    return list_pictures(place) if place.is_dir() else {}
 
 
 def check_one(

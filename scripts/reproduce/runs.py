@@ -162,7 +162,7 @@ class Laboratory:
     # ---- doing
 
     def run(self, rows: Sequence[Row]) -> None:
-        """Do what is left. Raises UserError if a command fails, when the others have ended."""
+        """Do what is left. Raises UserError if a command fails, when those beside it have ended."""
         left: dict[Training, list[Row]] = {}
         for row in rows:
             if not self.record(row):
