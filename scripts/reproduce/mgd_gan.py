@@ -27,7 +27,8 @@ from scripts.reproduce.runs import Laboratory, Row, Training
 from util.errors import command
 
 TESTS = (2, 6)  # instances in test pictures
-SIZE = "--load_size 48 --crop_size 48 --ngf 12 --ndf 12 --ins_max 2 --batch_size 4"
+SIZE = "--load_size 48 --crop_size 48 --ngf 12 --ndf 12 --ins_max 2"
+BATCH, PAPERS = 4, 1  # pictures of each domain: of InstaGAN here, and of MGD-GAN's paper
 QUIET = "--print_freq 400 --display_id 0 --no_html --save_epoch_freq 1"
 
 
@@ -75,7 +76,7 @@ RIVALS = {
     "InstaGAN, sequential, pasted": Rival(f"--ins_per 1 {PASTE} {INSTA}", 4, "--ins_per 1"),
 }
 MGD = "--model mgd_gan --n_blocks 3 --halvings 4"
-EPOCHS = {"mask": 6, "image": 5, "e2e": 7}
+EPOCHS = {"mask": 4, "image": 4, "e2e": 6}
 JOINED = "D: without fine-tuning"
 ROWS = {  # of Table 2, and our own
     "A: MGD-GAN": Stages(),
@@ -129,7 +130,8 @@ def rows_of(seed: int, args: argparse.Namespace) -> Iterator[Row]:
         share = Share(part, sum(taken) / sum(counts))
         yield test_of(JOINED, training, TESTS[0], "", args, share)
     options = f"{MGD} --stage e2e {epochs(EPOCHS['e2e'])}"
-    yield from tests_of(END_TO_END, training_of(slug(END_TO_END), options, seed, args), "", args)
+    training = training_of(slug(END_TO_END), options, seed, args, PAPERS)
+    yield from tests_of(END_TO_END, training, "", args)
 
 
 def whole(
@@ -140,13 +142,14 @@ def whole(
     for kind, options in (("mask", stages.mask), ("image", stages.image)):
         own = "_".join(["stage", kind, *([slug(options)] if options else [])])
         words = f"{MGD} --stage {kind} {options} {epochs(EPOCHS[kind])}"
-        before.append(training_of(own, words, seed, args))
+        before.append(training_of(own, words, seed, args, PAPERS))
     words = f"{MGD} --stage finetune {stages.finetune} {epochs(stages.last)}"
-    return replace(training_of(slug(name), words, seed, args), after=(*before,), labels=labels)
+    last = training_of(slug(name), words, seed, args, PAPERS)
+    return replace(last, after=(*before,), labels=labels)
 
 
-def training_of(name: str, options: str, seed: int, args: argparse.Namespace) -> Training:
-    words = f"--dataroot {args.data}/2 {options} {SIZE} {QUIET} --seed {seed}"
+def training_of(name: str, options: str, seed: int, args, batch: int = BATCH) -> Training:
+    words = f"--dataroot {args.data}/2 {options} {SIZE} --batch_size {batch} {QUIET} --seed {seed}"
     words = (*words.split(), *shlex.split(args.train_options))
     return Training(f"{name}_{seed}", words, training_data(2))
 
