@@ -121,7 +121,7 @@ class MGDGANOptions:
             help="MGD-GAN is trained in three runs, scripts/train_mgd_gan.sh makes all of them. "
             "mask: what shapes masks take (Masks Morph); image: how masks are painted (Designed "
             "Supervision); finetune: masks again, judged by their pictures (Reversal "
-            "Fine-tuning), with --start_from MASK_RUN IMAGE_RUN. e2e: all at once, Table 2's row E",
+            "Fine-tuning), with --start_from MASK_RUN IMAGE_RUN, at a tenth of the rate. e2e: all at once, Table 2's row E",
         )
         parser.set_defaults(lr=RATE)
         group = parser.group("networks")
@@ -152,6 +152,8 @@ class MGDGANOptions:
             return
         if "ins_max" not in opt.typed:
             opt.ins_max = MOST
+        if "lr" not in opt.typed and STAGES[opt.stage].frozen:
+            opt.lr = RATE / 10
         opt.lr_D = opt.lr if opt.lr_D is None else opt.lr_D
         opt.vgg_weights = str(vgg_file() or "") if opt.vgg_weights is None else opt.vgg_weights
         if opt.perceptual == "auto":

@@ -62,7 +62,7 @@ class Stages(NamedTuple):
     mask: str = ""
     image: str = ""
     finetune: str = ""
-    last: int = 2
+    last: int = 1
 
 
 INSTA = "--n_blocks 2"
@@ -76,7 +76,7 @@ RIVALS = {
     "InstaGAN, sequential, pasted": Rival(f"--ins_per 1 {PASTE} {INSTA}", 4, "--ins_per 1"),
 }
 MGD = "--model mgd_gan --n_blocks 3 --halvings 4"
-EPOCHS = {"mask": 4, "image": 4, "e2e": 6}
+EPOCHS = {"mask": 5, "image": 3, "e2e": 6}
 JOINED = "D: without fine-tuning"
 ROWS = {  # of Table 2, and our own
     "A: MGD-GAN": Stages(),
@@ -84,6 +84,7 @@ ROWS = {  # of Table 2, and our own
     "C: without L_const": Stages(mask="--lambda_const 0", finetune="--lambda_const 0"),
     JOINED: Stages(last=0),
     "A with --lambda_rev 1": Stages(finetune="--lambda_rev 1"),
+    "A with --lr 0.0002": Stages(mask="--lr 0.0002", image="--lr 0.0002"),
     "A with --hole_aug 0.5": Stages(image="--hole_aug 0.5"),
 }
 END_TO_END = "E: end to end"
