@@ -121,7 +121,8 @@ class MGDGANOptions:
             help="MGD-GAN is trained in three runs, scripts/train_mgd_gan.sh makes all of them. "
             "mask: what shapes masks take (Masks Morph); image: how masks are painted (Designed "
             "Supervision); finetune: masks again, judged by their pictures (Reversal "
-            "Fine-tuning), with --start_from MASK_RUN IMAGE_RUN, at a tenth of the rate. e2e: all at once, Table 2's row E",
+            "Fine-tuning), with --start_from MASK_RUN IMAGE_RUN, at a tenth of the rate. e2e: all "
+            "at once, Table 2's row E",
         )
         parser.set_defaults(lr=RATE)
         group = parser.group("networks")
