@@ -115,6 +115,7 @@ def chosen(word: str) -> Filler:
                 f"--inpaint {word}: there is no such folder; it has a folder for each phase, "
                 "trainA/STEM.png and so on"
             )
+        listed.cache_clear()
         return External(root)
     if word not in METHODS:
         raise UserError(f"--inpaint {word}: one of {', '.join(METHODS)}, {EXTERNAL}DIR")
