@@ -18,9 +18,9 @@ QUARTER = 4
 Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (uint8 [H, W, C], bool [H, W]) -> uint8
 
 
-def reach_of(size: tuple[int, int]) -> int:
+def reach_of(size: tuple[int, int], share: float = REACH) -> int:
     """How many pixels a hole reaches beyond its masks, in a picture of this height and width."""
-    return max(1, round(REACH * min(size)))
+    return max(1, round(share * min(size)))
 
 
 def hole_of(masks: np.ndarray, reach: int | None = None) -> np.ndarray:

@@ -13,10 +13,10 @@ and backgrounds.json, which says how. Pictures and masks stay as they are.
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +26,16 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.checks import same_results
-from data.inpainting import REACH, Fill, harmonic, has_opencv, hole_of, inpaint, opencv_fill
+from data.inpainting import (
+    REACH,
+    Fill,
+    harmonic,
+    has_opencv,
+    hole_of,
+    inpaint,
+    opencv_fill,
+    reach_of,
+)
 from data.pictures import list_pictures, read_image, stem_of
 from data.scene_folder import SceneFolder, find_scenes
 from datasets.making.report import find_folders
@@ -115,8 +124,8 @@ def chosen(word: str) -> Filler:
                 f"--inpaint {word}: there is no such folder; it has a folder for each phase, "
                 "trainA/STEM.png and so on"
             )
-        listed.cache_clear()
-        return External(root)
+        folders = {path.name: list_pictures(path) for path in root.iterdir() if path.is_dir()}
+        return External(root, folders)
     if word not in METHODS:
         raise UserError(f"--inpaint {word}: one of {', '.join(METHODS)}, {EXTERNAL}DIR")
     if word != "harmonic":
@@ -137,13 +146,17 @@ class Method:
 
 @dataclass(frozen=True)
 class External:
-    """Pictures that another program has filled, in `root/trainA/STEM.png`."""
+    """Pictures that another program has filled, in `root/trainA/STEM.png`.
+
+    folders are the files of each folder by their stems.
+    """
 
     root: Path
+    folders: Mapping[str, Mapping[str, str]]
 
     def __call__(self, folder: str, stem: str) -> Fill:
         def fill(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-            found = listed(self.root / folder)
+            found = self.folders.get(folder, {})
             if stem not in found:
                 raise UserError(f"--inpaint {EXTERNAL}{self.root}: no {folder}/{stem}.png in it")
             path = self.root / folder / found[stem]
@@ -154,12 +167,6 @@ class External:
             return np.where(hole[..., None], pixels, image)
 
         return fill
-
-
-@cache
-def listed(folder: Path) -> dict[str, str]:
-    """The pictures of a folder by their stems, looked up once."""
-    return list_pictures(folder) if folder.is_dir() else {}
 
 
 def make(args: argparse.Namespace, folder: str, filler: Filler) -> dict:
@@ -194,7 +201,7 @@ def make_one(
     """Write the hole and the background of one picture."""
     picture = source.load(i)
     image = picture.image.numpy().transpose(1, 2, 0)
-    hole = hole_of(picture.masks.numpy(), max(1, round(share * min(image.shape[:2]))))
+    hole = hole_of(picture.masks.numpy(), reach_of(image.shape[:2], share))
     original = source.files[i].image.relative_to(source.files.root / folder)
     filled = filler(folder, stem_of(original.as_posix()))(image, hole) if hole.any() else image
     Image.fromarray(filled).save(places["inpainted"] / f"{picture.name}.png")
