@@ -12,6 +12,7 @@ from models.unpaired_options import ALARMS, FACTS, WAYS
 SIZE = 256  # of pictures, unless it is typed; they are cut from ones that are this much larger:
 LARGER = 1.12
 RATE = 0.002  # the paper's; at a tenth of it masks are lost in some runs (docs/mgd_gan.md)
+COMPACT = 10.0  # the paper's weight of compact masks, which is for pictures of SIZE
 MOST = 20  # instances of a picture, unless it is typed
 
 
@@ -54,7 +55,11 @@ WEIGHTS = {  # option -> default, help
     "lambda_pc": (10.0, "masks that stay in their domain (Eq. 5)"),
     "lambda_const": (1.0, "levels of a mask that agree (Eq. 6); 0: row C of the paper's Table 2"),
     "lambda_reg": (1.0, "both parts of Eq. 7, a factor on the next two; 0: row B"),
-    "lambda_com": (10.0, "compact masks (Eq. 7)"),
+    "lambda_com": (
+        None,
+        f"compact masks (Eq. 7); by default {COMPACT:g} times the side of a picture over {SIZE}, "
+        "for the loss is larger in small pictures, and would make all masks vanish",
+    ),
     "lambda_pen": (0.1, "small masks (Eq. 7)"),
     "lambda_rev": (0.1, "the discriminator of pictures in the fine-tuning of masks"),
     "lambda_fmap": (10.0, "the fusion map is the masks (Eq. 10)"),
@@ -155,6 +160,9 @@ class MGDGANOptions:
             opt.ins_max = MOST
         if "lr" not in opt.typed and STAGES[opt.stage].frozen:
             opt.lr = RATE / 10
+        if opt.lambda_com is None:
+            side = (opt.fineSizeH * opt.fineSizeW) ** 0.5
+            opt.lambda_com = round(COMPACT * side / SIZE, 3)
         opt.lr_D = opt.lr if opt.lr_D is None else opt.lr_D
         opt.vgg_weights = str(vgg_file() or "") if opt.vgg_weights is None else opt.vgg_weights
         if opt.perceptual == "auto":

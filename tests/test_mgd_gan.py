@@ -25,6 +25,7 @@ from models.mgd_gan_losses import (
     per_picture,
 )
 from models.networks.apade import ApadeGenerator, ImageDiscriminator, segmentation_map
+from models.networks.layers import LEAST, RecoverableSigmoid
 from models.networks.mask_morph import MaskDiscriminator, MaskGenerator, as_seen
 from models.perceptual import VGGLoss, pyramid_loss
 from options.train_options import TrainOptions
@@ -162,6 +163,36 @@ def test_a_fusion_map_of_0_is_the_background_and_of_1_the_foreground():
     front, back = drawn(1, 3, 8, 8, seed=1), drawn(1, 3, 8, 8, seed=2)
     assert torch.equal(blended(front, torch.zeros(1, 1, 8, 8).double(), back), back)
     assert torch.equal(blended(front, torch.ones(1, 1, 8, 8).double(), back), front)
+
+
+def test_a_recoverable_sigmoid_is_one_whose_gradient_lives_on_towards_one_half():
+    x = torch.tensor([-20.0, -20.0, 20.0, 20.0, 0.5, -0.5]).double().requires_grad_()
+    share = RecoverableSigmoid()(x)
+    assert torch.equal(share, torch.sigmoid(x))
+    back = torch.tensor([-1.0, 1.0, 1.0, -1.0, 1.0, 1.0]).double()
+    (gradient,) = torch.autograd.grad(share, x, back)
+    plain = back * (share * (1 - share)).detach()
+    assert gradient[[0, 2]].tolist() == [-LEAST, LEAST]  # up from almost 0, down from almost 1
+    torch.testing.assert_close(gradient[[1, 3, 4, 5]], plain[[1, 3, 4, 5]])
+
+
+def test_masks_that_all_vanished_come_back():
+    torch.manual_seed(0)
+    generator = MaskGenerator(width=4, n_blocks=0)
+    image, masks, present = torch.rand(1, 3, 32, 32), torch.zeros(1, 1, 32, 32), torch.ones(1, 1)
+    masks[..., 8:24, 8:24] = 1
+    labels = torch.eye(2)[None, :1]
+    with torch.no_grad():
+        for head in generator.heads:
+            head.bias.fill_(-30)
+    adam = torch.optim.Adam(generator.parameters(), lr=0.02)
+    for _ in range(400):
+        found = generator(image, masks, present.bool(), labels)[-1][:, 0]
+        loss = mask_l1_loss(found, masks).sum()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    assert loss < 0.02, loss  # an empty mask: 0.25
 
 
 # ---- losses, on masks made by hand
@@ -442,6 +473,19 @@ def test_a_batch_in_parts():
 # ---- learning
 
 
+def test_compactness_weighs_alike_in_pictures_of_any_size():
+    """A disk of the same share of a picture; the shorter its border in pixels, the dearer it is."""
+    costs = []
+    for size in (48, 96, 256):
+        model = model_of(f"--load_size {size} --crop_size {size}")
+        at = (torch.arange(size) + 0.5) / size - 0.5
+        disk = (at[:, None] ** 2 + at**2 < 0.3**2).float()[None, None]
+        costs.append(model.opt.lambda_com * compactness_loss(disk).item())
+    assert model.opt.lambda_com == 10  # of the paper
+    assert max(costs) < 1.2 * min(costs), costs
+    assert model_of("--lambda_com 3").opt.lambda_com == 3
+
+
 def taught(words: str, steps: int = 60):
     """A model after some steps on the same four pictures, with its first and last losses."""
     model, found = model_of(f"--lr 0.002 {words}"), []
@@ -460,7 +504,7 @@ def test_designed_supervision_learns_to_rebuild():
 
 def test_masks_learn_to_stay_in_their_domain_and_the_penalty_makes_them_small():
     areas = []
-    for words in ("--lambda_pen 0", "--lambda_pen 30"):
+    for words in ("--lambda_pen 0", "--lambda_pen 100"):
         model, first, last = taught(f"--stage mask {words}", 40)
         assert last["mask_pc"] < 0.7 * first["mask_pc"]
         scene = scenes()["A"]

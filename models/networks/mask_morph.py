@@ -11,7 +11,12 @@ from torch.nn.functional import avg_pool2d, leaky_relu, max_pool2d
 from torch.nn.utils.parametrizations import spectral_norm
 
 from models.networks.insta_gan import instance_rows, spread
-from models.networks.layers import ReflectionPad, ResnetBlock, SpectralConv2d
+from models.networks.layers import (
+    RecoverableSigmoid,
+    ReflectionPad,
+    ResnetBlock,
+    SpectralConv2d,
+)
 
 STRIDE = 4  # of the features that masks are morphed in
 KERNELS = (1, 3, 5, 7)  # of the branches of a MiniIncep block
@@ -53,6 +58,7 @@ class MaskGenerator(nn.Module):
             nn.Conv2d(channels, 1, side, padding=side // 2)
             for channels, side in ((inner, 3), (2 * width, 3), (width, 7))
         )
+        self.share = RecoverableSigmoid()
 
     def forward(
         self, image: Tensor, masks: Tensor, present: Tensor, labels: Tensor
@@ -82,10 +88,10 @@ class MaskGenerator(nn.Module):
 
     def levels(self, features: Tensor) -> list[Tensor]:
         """The coarse-to-fine masks of features [M, C, h, w]: 3 times [M, 1, ...] in [0, 1]."""
-        found = [torch.sigmoid(self.heads[0](features))]
+        found = [self.share(self.heads[0](features))]
         for up, head in zip(self.up, self.heads[1:], strict=True):
             features = up(features)
-            found.append(torch.sigmoid(head(features)))
+            found.append(self.share(head(features)))
         return found
 
 
