@@ -11,7 +11,7 @@ from models.unpaired_options import ALARMS, FACTS, WAYS
 
 SIZE = 256  # of pictures, unless it is typed; they are cut from ones that are this much larger:
 LARGER = 1.12
-RATE = 0.002  # the paper's; at a tenth of it masks are lost in some runs (docs/mgd_gan.md)
+RATE = 0.002  # the paper's (docs/mgd_gan.md)
 COMPACT = 10.0  # the paper's weight of compact masks, which is for pictures of SIZE
 MOST = 20  # instances of a picture, unless it is typed
 

@@ -39,13 +39,23 @@ def write(laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace)
     for count in counts:
         parts += [f"Pictures of {count} instances:", table(done, count, args.data)]
     parts += ["Shape success on 2 instances along the training:", progress_table(done)]
+    drawn = drawn_rows(laboratory, rows)
     for source, title in (("A", "disks to triangles"), ("B", "triangles to disks")):
         for count in counts:
-            wanted = {"seed": 0, "instances": count, "part": 1.0}
-            own = [row for row in rows if row.facts.items() >= wanted.items()]
+            own = [row for row in drawn if row.facts["instances"] == count]
             path = args.folder / f"mgd_gan_{source}_{count}.png"
             parts += picture_line(laboratory, own, path, f"{title}, {count} instances", source)
     put(args.folder.parent / PAGE, "mgd_gan", "\n\n".join([*parts, commands_of(done)]))
+
+
+def drawn_rows(laboratory: Laboratory, rows: Sequence[Row]) -> list[Row]:
+    """Whole trainings of one seed: the first one that is done, with all translations here."""
+    by_seed: dict[int, list[Row]] = {}
+    for row in rows:
+        if row.facts["part"] == 1:
+            by_seed.setdefault(row.facts["seed"], []).append(row)
+    whole = (own for own in by_seed.values() if all(map(laboratory.record, own)))
+    return next(filter(laboratory.at_hand, whole), by_seed[0])
 
 
 def table(done: Sequence[dict], count: int, data: Path) -> str:
