@@ -11,7 +11,13 @@ from models.unpaired_options import ALARMS, FACTS, WAYS
 
 SIZE = 256  # of pictures, unless it is typed; they are cut from ones that are this much larger:
 LARGER = 1.12
-RATE = 0.002  # the paper's (docs/mgd_gan.md)
+RATE = 0.002  # the paper's, of all networks
+RATES = {  # by stage, of generators and of discriminators, unless --lr is typed: docs/mgd_gan.md
+    "mask": (RATE / 4, RATE),
+    "image": (RATE, RATE),
+    "finetune": (RATE / 40, RATE / 10),
+    "e2e": (RATE, RATE),
+}
 COMPACT = 10.0  # the paper's weight of compact masks, which is for pictures of SIZE
 MOST = 20  # instances of a picture, unless it is typed
 
@@ -126,8 +132,7 @@ class MGDGANOptions:
             help="MGD-GAN is trained in three runs, scripts/train_mgd_gan.sh makes all of them. "
             "mask: what shapes masks take (Masks Morph); image: how masks are painted (Designed "
             "Supervision); finetune: masks again, judged by their pictures (Reversal "
-            "Fine-tuning), with --start_from MASK_RUN IMAGE_RUN, at a tenth of the rate. e2e: all "
-            "at once, Table 2's row E",
+            "Fine-tuning), with --start_from MASK_RUN IMAGE_RUN. e2e: all at once, Table 2's row E",
         )
         parser.set_defaults(lr=RATE)
         group = parser.group("networks")
@@ -158,8 +163,9 @@ class MGDGANOptions:
             return
         if "ins_max" not in opt.typed:
             opt.ins_max = MOST
-        if "lr" not in opt.typed and STAGES[opt.stage].frozen:
-            opt.lr = RATE / 10
+        if "lr" not in opt.typed:
+            opt.lr, judges = RATES[opt.stage]
+            opt.lr_D = judges if opt.lr_D is None else opt.lr_D
         if opt.lambda_com is None:
             side = (opt.fineSizeH * opt.fineSizeW) ** 0.5
             opt.lambda_com = round(COMPACT * side / SIZE, 3)
@@ -243,7 +249,10 @@ def add_training_arguments(parser) -> None:
     )
     group = parser.group("optimisation")
     group.add_argument(
-        "--lr_D", type=float, help="learning rate of the discriminators (default: --lr)"
+        "--lr_D",
+        type=float,
+        help="learning rate of the discriminators (default: --lr). Where neither is typed, masks "
+        "are learnt at 0.0005 and judged at 0.002, and in fine-tuning at a tenth of both",
     )
     group.add_argument("--beta1", type=float, default=0.5, help="momentum of Adam")
 

@@ -486,6 +486,21 @@ def test_compactness_weighs_alike_in_pictures_of_any_size():
     assert model_of("--lambda_com 3").opt.lambda_com == 3
 
 
+@pytest.mark.parametrize(
+    ("words", "rates"),
+    [
+        ("", (0.0005, 0.002)),
+        ("--stage image", (0.002, 0.002)),
+        ("--stage finetune --start_from m i", (0.00005, 0.0002)),
+        ("--lr 0.001", (0.001, 0.001)),
+        ("--lr_D 0.001", (0.0005, 0.001)),
+    ],
+)
+def test_rates_are_those_of_the_stage_unless_they_are_typed(words, rates):
+    opt = TrainOptions().parse(["--dataroot", ".", *TINY, *MGD.split(), *words.split()])
+    assert (opt.lr, opt.lr_D) == rates
+
+
 def taught(words: str, steps: int = 60):
     """A model after some steps on the same four pictures, with its first and last losses."""
     model, found = model_of(f"--lr 0.002 {words}"), []
