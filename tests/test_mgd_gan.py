@@ -25,8 +25,13 @@ from models.mgd_gan_losses import (
     per_picture,
 )
 from models.networks.apade import ApadeGenerator, ImageDiscriminator, segmentation_map
-from models.networks.layers import LEAST, RecoverableSigmoid
-from models.networks.mask_morph import MaskDiscriminator, MaskGenerator, as_seen
+from models.networks.mask_morph import (
+    LEAST,
+    MaskDiscriminator,
+    MaskGenerator,
+    RecoverableSigmoid,
+    as_seen,
+)
 from models.perceptual import VGGLoss, pyramid_loss
 from options.train_options import TrainOptions
 from util.errors import UserError

@@ -8,7 +8,6 @@ from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
 NORMS = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d, "none": nn.Identity}
-LEAST = 0.02  # slope of a recoverable sigmoid towards one half; a sigmoid has it at y = 0.02
 SEGMENTS = 4  # of a stage whose activations are recomputed
 
 
@@ -88,36 +87,6 @@ def fold(padded: Tensor, width: int, dim: int) -> Tensor:
         padded.narrow(dim, size - width, width).flip(dim)
     )
     return inner
-
-
-class RecoverableSigmoid(nn.Module):
-    """A sigmoid that cannot get stuck near 0 or 1; the numbers are a sigmoid's.
-
-    A sigmoid's gradient is y (1 - y): far from one half next to nothing, so a network of masks that
-    has once made all of them empty may stay so for good. Here the gradient is multiplied by no less
-    than `LEAST` where a step against it leads back towards one half. Where it leads further away it
-    is the sigmoid's own, so nothing is driven to infinity.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        return Recoverable.apply(x) if x.requires_grad else torch.sigmoid(x)
-
-
-class Recoverable(torch.autograd.Function):
-    """What `RecoverableSigmoid` does, element by element."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        y = torch.sigmoid(x)
-        ctx.save_for_backward(x, y)
-        return y
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
-        x, y = ctx.saved_tensors
-        slope = y * (1 - y)
-        leads_back = x * gradient > 0
-        return gradient * torch.where(leads_back, slope.clamp(min=LEAST), slope)
 
 
 class SpectralConv2d(nn.Conv2d):

@@ -11,17 +11,13 @@ from torch.nn.functional import avg_pool2d, leaky_relu, max_pool2d
 from torch.nn.utils.parametrizations import spectral_norm
 
 from models.networks.insta_gan import instance_rows, spread
-from models.networks.layers import (
-    RecoverableSigmoid,
-    ReflectionPad,
-    ResnetBlock,
-    SpectralConv2d,
-)
+from models.networks.layers import ReflectionPad, ResnetBlock, SpectralConv2d
 
 STRIDE = 4  # of the features that masks are morphed in
 KERNELS = (1, 3, 5, 7)  # of the branches of a MiniIncep block
 LABEL = 16  # channels of an embedded label
 SLOPE = 0.2
+LEAST = 0.02  # slope of a recoverable sigmoid towards one half; a sigmoid has it at y = 0.02
 VISIBLE = 0.5  # a mask that covers less of every feature's cell is seen by its largest pixel
 
 
@@ -93,6 +89,36 @@ class MaskGenerator(nn.Module):
             features = up(features)
             found.append(self.share(head(features)))
         return found
+
+
+class RecoverableSigmoid(nn.Module):
+    """A sigmoid that cannot get stuck near 0 or 1; the numbers are a sigmoid's.
+
+    A sigmoid's gradient is y (1 - y): far from one half next to nothing, so a network of masks that
+    has once made all of them empty may stay so for good. Here the gradient is multiplied by no less
+    than `LEAST` where a step against it leads back towards one half. Where it leads further away it
+    is the sigmoid's own, so nothing is driven to infinity.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return Recoverable.apply(x) if x.requires_grad else torch.sigmoid(x)
+
+
+class Recoverable(torch.autograd.Function):
+    """What `RecoverableSigmoid` does, element by element."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        y = torch.sigmoid(x)
+        ctx.save_for_backward(x, y)
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        x, y = ctx.saved_tensors
+        slope = y * (1 - y)
+        leads_back = x * gradient > 0
+        return gradient * torch.where(leads_back, slope.clamp(min=LEAST), slope)
 
 
 class MiniIncep(nn.Module):
