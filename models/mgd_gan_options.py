@@ -163,13 +163,11 @@ class MGDGANOptions:
             return
         if "ins_max" not in opt.typed:
             opt.ins_max = MOST
-        if "lr" not in opt.typed:
-            opt.lr, judges = RATES[opt.stage]
-            opt.lr_D = judges if opt.lr_D is None else opt.lr_D
+        opt.lr, judges = (opt.lr, opt.lr) if "lr" in opt.typed else RATES[opt.stage]
+        opt.lr_D = judges if opt.lr_D is None else opt.lr_D
         if opt.lambda_com is None:
             side = (opt.fineSizeH * opt.fineSizeW) ** 0.5
             opt.lambda_com = round(COMPACT * side / SIZE, 3)
-        opt.lr_D = opt.lr if opt.lr_D is None else opt.lr_D
         opt.vgg_weights = str(vgg_file() or "") if opt.vgg_weights is None else opt.vgg_weights
         if opt.perceptual == "auto":
             opt.perceptual = chosen_perceptual(opt)
@@ -251,8 +249,8 @@ def add_training_arguments(parser) -> None:
     group.add_argument(
         "--lr_D",
         type=float,
-        help="learning rate of the discriminators (default: --lr). Where neither is typed, masks "
-        "are learnt at 0.0005 and judged at 0.002, and in fine-tuning at a tenth of both",
+        help="learning rate of the discriminators (default: --lr). Where --lr is not typed, "
+        "masks are learnt at 0.0005 and judged at 0.002, and in fine-tuning at a tenth of both",
     )
     group.add_argument("--beta1", type=float, default=0.5, help="momentum of Adam")
 

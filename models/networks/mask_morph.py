@@ -54,7 +54,7 @@ class MaskGenerator(nn.Module):
             nn.Conv2d(channels, 1, side, padding=side // 2)
             for channels, side in ((inner, 3), (2 * width, 3), (width, 7))
         )
-        self.share = RecoverableSigmoid()
+        self.sigmoid = RecoverableSigmoid()
 
     def forward(
         self, image: Tensor, masks: Tensor, present: Tensor, labels: Tensor
@@ -84,10 +84,10 @@ class MaskGenerator(nn.Module):
 
     def levels(self, features: Tensor) -> list[Tensor]:
         """The coarse-to-fine masks of features [M, C, h, w]: 3 times [M, 1, ...] in [0, 1]."""
-        found = [self.share(self.heads[0](features))]
+        found = [self.sigmoid(self.heads[0](features))]
         for up, head in zip(self.up, self.heads[1:], strict=True):
             features = up(features)
-            found.append(self.share(head(features)))
+            found.append(self.sigmoid(head(features)))
         return found
 
 
