@@ -64,6 +64,9 @@ def fit(size: tuple[int, int], how: Preprocessing, name: str) -> tuple[int, int]
         height, width = how.load_size
     elif how.mode.startswith("scale_width"):
         height, width = height * how.load_size[1] / width, how.load_size[1]
+    elif how.mode.startswith("scale_shorter"):
+        scale = min(how.load_size) / min(height, width)
+        height, width = height * scale, width * scale
     if not how.crops:
         height, width = (round(side / how.multiple) * how.multiple for side in (height, width))
         height, width = max(how.least, height), max(how.least, width)

@@ -18,7 +18,10 @@ from training.distributed import is_main
 from util.errors import UserError
 from util.files import write_text
 
-MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+MODES = (
+    *("resize_and_crop", "crop", "scale_width", "scale_width_and_crop"),
+    *("scale_shorter", "scale_shorter_and_crop", "none"),
+)
 OPTIONS_FILE = "options.json"
 
 
@@ -138,7 +141,8 @@ class BaseOptions:
             "--preprocess",
             choices=MODES,
             default="resize_and_crop",
-            help="scale_width: to loadSizeW, aspect kept; none: rounded to multiples of 4",
+            help="scale_width: the width to loadSizeW, aspect kept; scale_shorter: likewise the "
+            "shorter side to the smaller load size; none: rounded to multiples of 4",
         )
         group.add_argument("--no_flip", action="store_true", help="no random horizontal flip")
         group.add_argument(
@@ -180,7 +184,7 @@ class BaseOptions:
         opt.gpu_ids = parse_gpu_ids(opt.gpu_ids)
         model = models.find_model(opt.model)
         model.complete_options(opt)
-        opt.extras = model.extras_of(opt)
+        opt.extras, opt.needs_masks = model.extras_of(opt), model.needs_masks(opt)
         if opt.num_threads is None:
             opt.num_threads = 4 if opt.gpu_ids else 0
         for side in "HW":
@@ -227,6 +231,9 @@ class BaseOptions:
                 yield f"--loadSize{side} {load} is smaller than --fineSize{side} {fine}: raise it"
         if opt.resize_or_crop == "scale_width_and_crop" and opt.loadSizeW < opt.fineSizeW:
             yield f"--loadSizeW {opt.loadSizeW} is below --fineSizeW {opt.fineSizeW}: raise it"
+        shorter, fine = min(opt.loadSizeH, opt.loadSizeW), max(opt.fineSizeH, opt.fineSizeW)
+        if opt.resize_or_crop == "scale_shorter_and_crop" and shorter < fine:
+            yield f"--load_size {shorter} is below the crop's {fine}, so it may not fit: raise it"
 
     @staticmethod
     def saved(opt: argparse.Namespace) -> dict:

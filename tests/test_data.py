@@ -60,7 +60,11 @@ def make_domain(
 
 
 @pytest.mark.parametrize(
-    "mode", ["resize_and_crop", "crop", "scale_width_and_crop", "scale_width", "none"]
+    "mode",
+    [
+        *("resize_and_crop", "crop", "scale_width_and_crop", "scale_width", "none"),
+        *("scale_shorter_and_crop", "scale_shorter"),
+    ],
 )
 def test_image_and_masks_stay_aligned_pixel_by_pixel(tmp_path, mode):
     """The mask is drawn into the picture: after any geometry they still agree."""
@@ -97,6 +101,9 @@ def test_geometry_of_every_mode():
     wide = replace(still, mode="scale_width")
     assert fit((100, 90), wide, "x") == (68, 60)
     assert draw_crop((68, 60), wide, generator_for(0)) == Crop(0, 0, 68, 60, flip=False)
+    shorter = replace(still, mode="scale_shorter")
+    assert fit((100, 90), shorter, "x") == (48, 44)
+    assert fit((60, 120), shorter, "x") == (44, 88)
     assert fit((30, 45), replace(how, mode="none"), "x") == (32, 44)
     with pytest.raises(UserError, match="smaller than the crop"):
         fit((39, 90), replace(how, mode="crop"), "x")
