@@ -32,13 +32,17 @@ TOLD = (*UNUSABLE, "other values", "alpha mask", "border mask")  # of masks, bef
 
 @dataclass(frozen=True)
 class Facts:
-    """What a picture was found to hold; areas are shares of it, by what its masks are numbered."""
+    """What a picture was found to hold.
+
+    areas are shares of it, by what its masks are numbered; boxes the numbers of rectangular ones.
+    """
 
     files: SceneFiles
     size: tuple[int, int]
     digest: str
     areas: dict[str, float]
     problems: tuple[Problem, ...]
+    boxes: frozenset[str] = frozenset()
 
 
 def check_pixels(files: SceneFiles, exif: str | None = None) -> Facts:
@@ -48,14 +52,14 @@ def check_pixels(files: SceneFiles, exif: str | None = None) -> Facts:
     except UnreadableError as error:
         return Facts(files, (0, 0), "", {}, (Problem("unreadable", files.image, str(error)),))
     problems = [*check_header(files.image, header), *check_picture(files.image, header, pixels)]
-    areas, wrong = check_masks(files, header, exif)
+    areas, boxes, wrong = check_masks(files, header, exif)
     problems += wrong
     if not files.masks:
         text = f"{files.image} has no mask: add {files.image.stem}_0.png or leave it out"
         problems.append(Problem("no mask", files.image, text))
     size = pixels.shape[-2:]
     content = hashlib.blake2b(repr(size).encode() + pixels.tobytes(), digest_size=16).hexdigest()
-    return Facts(files, size, content, areas, tuple(problems))
+    return Facts(files, size, content, areas, tuple(problems), boxes)
 
 
 def check_picture(path: Path, header: Header, pixels: np.ndarray) -> Iterator[Problem]:
@@ -86,9 +90,10 @@ def levels_of(color: np.ndarray) -> str:
 
 def check_masks(
     files: SceneFiles, header: Header, exif: str | None
-) -> tuple[dict[str, float], list[Problem]]:
-    """The areas of a picture's masks that are not empty, and what is wrong with all of them."""
+) -> tuple[dict[str, float], frozenset[str], list[Problem]]:
+    """Areas of masks that are not empty, which of them are boxes, and what is wrong with any."""
     areas: dict[str, float] = {}
+    boxes = set()
     seen: dict[bytes, Path] = {}
     problems: list[Problem] = []
     for path in files.masks:
@@ -97,11 +102,12 @@ def check_masks(
         if mask is None or not mask.any():
             continue
         areas[mask_label(path)] = float(mask.mean())
+        boxes |= {mask_label(path)} if is_box(mask) else set()
         first = seen.setdefault(mask.tobytes(), path)
         if first != path:
             text = f"{path} is the same as {first.name}: remove one of them"
             problems.append(Problem("same mask", path, text))
-    return areas, problems
+    return areas, frozenset(boxes), problems
 
 
 def check_mask(
@@ -148,6 +154,11 @@ def check_meaning(path: Path, picture: Image.Image, mask: Mask) -> Iterator[Prob
     elif surrounds(mask.pixels):
         text = f"covers {mask.pixels.mean():.0%} of the picture and its whole border"
         yield Problem("border mask", path, f"{path} {text}: is it inverted?")
+
+
+def is_box(mask: np.ndarray) -> bool:
+    """Whether a mask is all of a rectangle."""
+    return mask.sum() == mask.any(0).sum() * mask.any(1).sum()
 
 
 def surrounds(mask: np.ndarray) -> bool:
@@ -236,5 +247,5 @@ def glance(files: SceneFiles, exif: str | None, most: int | None = None) -> Fact
     """Facts of a picture's masks, of the first `most` of them; its own pixels are not read."""
     files = replace(files, masks=files.masks[:most], numbers=files.numbers[:most])
     header = read_header(files.image)
-    areas, problems = check_masks(files, header, exif)
-    return Facts(files, header.size, "", areas, tuple(problems))
+    areas, boxes, problems = check_masks(files, header, exif)
+    return Facts(files, header.size, "", areas, tuple(problems), boxes)

@@ -36,6 +36,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     report = inspect(args.dataroot, args.workers, args.exif)
     print(aligned([report.table()[0], *report.table()[1]]))
+    if boxed := [name for name, found in report.facts.items() if any(f.boxes for f in found)]:
+        print(f"boxes in {', '.join(boxed)}: enough for --model init, others want outlines")
     print_histograms(report)
     print_problems(report, args.show)
     if args.page or args.page_folder:

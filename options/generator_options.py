@@ -10,14 +10,18 @@ from util.workers import cores
 
 
 def generator_parser(description: str, **defaults) -> argparse.ArgumentParser:
-    """A parser with the generators' common options; defaults of save_root, cat1 and cat2."""
+    """A parser with the generators' common options; defaults of save_root, cat1 and cat2.
+
+    help1 and help2 are what --cat1 and --cat2 mean, where that is something else than usual.
+    """
     parser = OneLineParser(description=description, formatter_class=HelpFormatter)
     parser.add_argument("--save_root", default=defaults["save_root"], help="dataset to write")
-    for flag, domain in (("cat1", "A"), ("cat2", "B")):
+    for number, domain in ((1, "A"), (2, "B")):
+        usual = f"category of domain {domain}; several: a,b,c"
         parser.add_argument(
-            f"--{flag}",
-            default=defaults.get(flag),
-            help=f"category of domain {domain}; several: a,b,c",
+            f"--cat{number}",
+            default=defaults.get(f"cat{number}"),
+            help=defaults.get(f"help{number}", usual),
         )
     parser.add_argument(
         "--min_area",

@@ -37,15 +37,16 @@ def counted(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
 
 
-def check_boxes(done: list[Written]) -> None:
+def check_boxes(source: Source, done: list[Written]) -> None:
     """Tell of masks that are not where their annotation's own box is; refuse if most are not."""
     misfits = [text for written in done for text in written.misfits]
     compared = sum(written.compared for written in done)
     if not misfits:
         return
-    told = f"{len(misfits)} of {compared} masks are not where the box beside them is: {misfits[0]}"
+    what, remedy = source.misfits
+    told = f"{len(misfits)} of {compared} {what}: {misfits[0]}"
     if 2 * len(misfits) > compared:
-        raise UserError(f"{told}; mend the annotations, or take the boxes out of them")
+        raise UserError(f"{told}; mend the annotations, or {remedy}")
     print(f"note: {told}")
 
 

@@ -79,9 +79,15 @@ class Annotated:
 
 
 class Source(ABC):
-    """Annotated pictures of one kind, e.g. COCO."""
+    """Annotated pictures of one kind, e.g. COCO.
+
+    misfits are what `Annotated.misfits` are, and the remedy; bare: whether a picture without an
+    instance is written as well.
+    """
 
     title: str
+    misfits = ("masks are not where the box beside them is", "take the boxes out of them")
+    bare = False
 
     @abstractmethod
     def listing(self) -> Listing:

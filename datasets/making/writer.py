@@ -36,7 +36,7 @@ def write_dataset(source: Source, args) -> None:
     with staged(root, "--save_root") as folder:
         write = Guarded(partial(write_one, source, folder, args.min_area, args.max_instances), args)
         done = list(map_in_order(write, tasks, args.workers, source.title))
-        check_boxes(done)
+        check_boxes(source, done)
         account = take_account(listing, done)
         manifest = describe(source, account, done, args)
         write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
@@ -183,7 +183,7 @@ def write_one(
         compared=found.compared,
         misfits=found.misfits,
     )
-    if not len(masks):
+    if not (len(masks) or source.bare):
         return replace(written, skipped="no instance left")
     save(folder / target / f"{task.name}.png", found.image)
     for number, mask in enumerate(masks):

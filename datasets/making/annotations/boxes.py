@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from datasets.making.annotations.regions import Polygons, Region, Runs, Size, decode_runs
+from datasets.making.annotations.regions import (
+    Polygons,
+    Rectangle,
+    Region,
+    Runs,
+    Size,
+    decode_runs,
+)
 
 ENOUGH = 0.5  # IoU of the two boxes
 SLACK = 2  # pixels that the edges of a box may be off in any case, of rounding
@@ -60,6 +67,14 @@ def misfit(region: Region, mask: np.ndarray, value, annotated: Size) -> str | No
     if agree(own, box) or (in_order and agree(own, corners)):
         return ""
     return f"its box is {spoken(box)} and its mask lies in {spoken(own)}{cause(region, box)}"
+
+
+def outside(region: Rectangle, annotated: Size) -> str:
+    """What is wrong if an annotated box reaches out of its picture; '' if it does not."""
+    if not region.reaches_out(annotated, SLACK):
+        return ""
+    height, width = annotated
+    return f"its box is {spoken(region.edges)} and the picture {width} wide and {height} high"
 
 
 def cause(region: Region, box: Box) -> str:

@@ -14,7 +14,7 @@ from datasets.making.annotations.document import (
     Request,
     load_json,
 )
-from datasets.making.annotations.regions import NoRegionError, region_of
+from datasets.making.annotations.regions import NoRegionError, rectangle_of, region_of
 from datasets.making.annotations.splits import split_of
 from datasets.making.sources import OTHER_CATEGORY
 from util.errors import UserError
@@ -58,7 +58,7 @@ class CocoFile:
         names = self.names(contents)
         document.categories = set(names.values())
         instances = self.instances(contents, names, document, request)
-        document.pictures = self.pictures(contents, instances)
+        document.pictures = self.pictures(contents, instances, request.bare)
         return document
 
     def names(self, contents: dict) -> dict[str, str]:
@@ -71,15 +71,15 @@ class CocoFile:
         return names
 
     def pictures(
-        self, contents: dict, instances: dict[str, list[Instance]]
+        self, contents: dict, instances: dict[str, list[Instance]], bare: bool
     ) -> list[AnnotatedPicture]:
-        """The pictures that have instances. Raises UserError for two that have one id."""
+        """The pictures that have instances, or all. Raises UserError for two that have one id."""
         found: dict[str, AnnotatedPicture] = {}
         for entry in self.entries(contents, "images"):
             key, name, size = entry["id"], self.file_name(entry), self.size_of(entry)
-            if key not in instances:
+            if not (bare or key in instances):
                 continue
-            picture = AnnotatedPicture(key, name, size, instances[key])
+            picture = AnnotatedPicture(key, name, size, instances.get(key, []))
             if found.setdefault(key, picture) != picture:
                 self.ambiguous("picture", key, found[key].file, picture.file)
         if unlisted := instances.keys() - found.keys():
@@ -101,7 +101,7 @@ class CocoFile:
             category, reason = self.category_of(entry, names, request, place)
             if not reason:
                 try:
-                    instance = self.instance(entry, category, place, contents)
+                    instance = self.instance(entry, category, place, contents, request.boxes)
                     found.setdefault(entry["image_id"], []).append(instance)
                 except NoRegionError as error:
                     reason = str(error)
@@ -119,23 +119,31 @@ class CocoFile:
         name = names.get(self.identity(entry["category_id"], place, "annotations"))
         if name is None:
             return "", UNKNOWN_CATEGORY
-        if name not in request.wanted:
+        if not request.wants(name):
             return "", OTHER_CATEGORY
         crowd = self.truth(entry.get("iscrowd"), place)
         return name, CROWD if crowd and not request.crowds else ""
 
-    def instance(self, entry: dict, category: str, place: int, contents: dict) -> Instance:
+    def instance(
+        self, entry: dict, category: str, place: int, contents: dict, boxes: bool
+    ) -> Instance:
         label = f"annotation {entry.get('id', f'number {place}')}"
+        box_alone = boxes and not entry.get("segmentation")
         try:
-            region = region_of(entry.get("segmentation"))
+            if box_alone:
+                region = rectangle_of(entry.get("bbox"))
+            else:
+                region = region_of(entry.get("segmentation"))
         except ValueError as error:
             images = self.entries(contents, "images")
             names = [image["file_name"] for image in images if image["id"] == entry["image_id"]]
             raise UserError(
                 f"{self.path}: the segmentation of {label}, of {(names or ['no picture'])[0]}, is "
-                f"neither polygons nor RLE ({error}): export the annotations again"
+                f"neither polygons nor RLE{' nor a box' * boxes} ({error}): export the annotations "
+                "again"
             ) from None
-        return Instance(label, category, region, entry.get("bbox"), str(entry.get("id", "")))
+        box = None if box_alone else entry.get("bbox")
+        return Instance(label, category, region, box, str(entry.get("id", "")))
 
     def tell_of_repeated_ids(self, entries: list[dict]) -> None:
         counts = Counter(str(entry["id"]) for entry in entries if entry.get("id") is not None)

@@ -77,14 +77,21 @@ class Request:
 
     root         the folder of the annotations
     annotations  (split, file) that were typed; '' for a split that was not
-    wanted       names of the categories of both domains
+    wanted       names of the categories of both domains; None: all
     crowds       whether crowds count as instances
+    boxes        whether a box will do where there is no region
+    bare         whether pictures without an instance are listed as well
     """
 
     root: Path
     annotations: tuple[tuple[str, Path], ...]
-    wanted: frozenset[str]
+    wanted: frozenset[str] | None
     crowds: bool
+    boxes: bool = False
+    bare: bool = False
+
+    def wants(self, category: str) -> bool:
+        return self.wanted is None or category in self.wanted
 
 
 def refuse(path: Path, reason: str, form: str):
@@ -123,7 +130,7 @@ def unique_keys(document: Document) -> None:
 
 
 def keep_wanted(document: Document, wanted: Collection[str]) -> None:
-    """Leave out instances of other categories, and those that stand twice.
+    """Leave out instances of categories that are not `wanted`, and those that stand twice.
 
     Twice is the same region of one picture, category and id.
     """

@@ -72,6 +72,32 @@ class Patch:
 
 
 @dataclass(frozen=True)
+class Rectangle:
+    """All that is in a box: its edges left, top, right, bottom, in pixels."""
+
+    edges: tuple[float, float, float, float]
+
+    def decode(self, size: Size, annotated: Size) -> np.ndarray:
+        """Edges at the nearest lines between pixels; what is left of a narrow box is a pixel."""
+        height, width = size
+        across, down = width / annotated[1], height / annotated[0]
+        mask = np.zeros(size, bool)
+        left, top, right, bottom = self.edges
+        if right <= 0 or bottom <= 0 or left >= annotated[1] or top >= annotated[0]:
+            return mask
+        first, last = span(top * down, bottom * down, height)
+        start, stop = span(left * across, right * across, width)
+        mask[first:last, start:stop] = True
+        return mask
+
+    def reaches_out(self, annotated: Size, slack: float) -> bool:
+        """Whether an edge is further than `slack` pixels outside of the picture."""
+        left, top, right, bottom = self.edges
+        most = max(-left, -top, right - annotated[1], bottom - annotated[0])
+        return most > slack
+
+
+@dataclass(frozen=True)
 class MapValue:
     """The pixels of a label map that have one code; see `read_map`."""
 
@@ -92,7 +118,13 @@ class Joined:
         return np.any([part.decode(size, annotated) for part in self.parts], axis=0)
 
 
-Region = Polygons | Runs | Patch | MapValue | Joined
+Region = Polygons | Runs | Patch | Rectangle | MapValue | Joined
+
+
+def span(start: float, stop: float, side: int) -> tuple[int, int]:
+    """The pixels between two places on a side of a picture, at least one."""
+    first = min(max(0, round(start)), side - 1)
+    return first, min(max(first + 1, round(stop)), side)
 
 
 def joined(regions: list[Region]) -> Region:
@@ -147,6 +179,28 @@ def region_of(segmentation) -> Region:
         return polygons_of(segmentation)
     except (TypeError, KeyError, IndexError, OverflowError) as error:
         raise ValueError(str(error)) from None
+
+
+def rectangle_of(box) -> Rectangle:
+    """The box [x, y, width, height] of an annotation that has nothing else.
+
+    Raises NoRegionError if there is none, ValueError if it is no box.
+    """
+    if not box:
+        raise NoRegionError("without a segmentation or a box")
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
+        raise ValueError(f"its box {box!r} is not x, y, width and height")
+    x, y, width, height = box
+    return rectangle_between(x, y, x + width, y + height)
+
+
+def rectangle_between(left: float, top: float, right: float, bottom: float) -> Rectangle:
+    """Raises NoRegionError if there is nothing between the edges, ValueError for no numbers."""
+    if not np.isfinite([left, top, right, bottom]).all():
+        raise ValueError("an edge of its box is no number")
+    if right <= left or bottom <= top:
+        raise NoRegionError("whose box has no area")
+    return Rectangle((left, top, right, bottom))
 
 
 def checked_runs(part: dict) -> dict:

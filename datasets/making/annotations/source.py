@@ -17,6 +17,7 @@ from datasets.making.annotations.document import (
     keep_wanted,
 )
 from datasets.making.annotations.finder import PictureFinder
+from datasets.making.annotations.regions import Rectangle
 from datasets.making.annotations.splits import SPLITS
 from datasets.making.categories import categories, split_names
 from datasets.making.photos import Photo, read_photo
@@ -113,35 +114,48 @@ class AnnotatedFolder(Source):
         return shared[0] if len(shared) == 1 else PictureFinder(self.root)
 
     def read(self, task: Task) -> Annotated:
-        size, instances = task.annotation
-        photo = read_photo(task.picture, size, self.args.exif, self.args.rescale)
-        masks, misfits = [], []
-        for instance in instances:
-            try:
-                masks.append(instance.region.decode(photo.size, photo.annotated))
-                misfits.append(beside_its_box(instance, masks[-1], photo))
-            except (ValueError, TypeError, OverflowError) as error:
-                raise UserError(
-                    f"{task.picture}: {instance.label} of it is neither polygons nor RLE "
-                    f"({error}): export the annotations again"
-                ) from None
-        named = [
-            f"{instance.label} of {task.picture.name}: {wrong}"
-            for instance, wrong in zip(instances, misfits, strict=True)
-            if wrong
-        ]
-        found = Annotated(
-            photo.pixels,
-            np.stack(masks),
-            notes=photo.notes,
-            compared=sum(wrong is not None for wrong in misfits),
-            misfits=tuple(named),
-        )
-        return square(photo.upright(found.without_empty(NO_PIXEL)), self.args.image_size)
+        return square(read_annotated(task, self.args), self.args.image_size)
+
+
+def read_annotated(task: Task, args) -> Annotated:
+    """A picture as large as it is, upright, with the masks of its instances that have a pixel.
+
+    The task's annotation is the (height, width) that it was annotated at, or None, and instances.
+    """
+    size, instances = task.annotation
+    photo = read_photo(task.picture, size, args.exif, args.rescale)
+    masks, misfits = [], []
+    for instance in instances:
+        try:
+            masks.append(instance.region.decode(photo.size, photo.annotated))
+            misfits.append(beside_its_box(instance, masks[-1], photo))
+        except (ValueError, TypeError, OverflowError) as error:
+            raise UserError(
+                f"{task.picture}: {instance.label} of it is neither polygons nor RLE "
+                f"({error}): export the annotations again"
+            ) from None
+    named = [
+        f"{instance.label} of {task.picture.name}: {wrong}"
+        for instance, wrong in zip(instances, misfits, strict=True)
+        if wrong
+    ]
+    found = Annotated(
+        photo.pixels,
+        np.stack(masks) if masks else np.zeros((0, *photo.size), bool),
+        notes=photo.notes,
+        compared=sum(wrong is not None for wrong in misfits),
+        misfits=tuple(named),
+    )
+    return photo.upright(found.without_empty(NO_PIXEL))
 
 
 def beside_its_box(instance: Instance, mask: np.ndarray, photo: Photo) -> str | None:
-    """How a mask is not where its annotation's box is; see `boxes.misfit`."""
+    """How a mask is not where its annotation's box is; see `boxes.misfit`.
+
+    What has a box alone is where the picture is, or else that is told.
+    """
+    if isinstance(instance.region, Rectangle):
+        return boxes.outside(instance.region, photo.annotated)
     if instance.box is None:
         return None
     if photo.size != photo.annotated:
@@ -151,10 +165,15 @@ def beside_its_box(instance: Instance, mask: np.ndarray, photo: Photo) -> str | 
 
 def square(found: Annotated, side: int) -> Annotated:
     """The middle square, after the shorter side was scaled to `side` pixels."""
+    return center_crop(shorter_side(found, side), (side, side))
+
+
+def shorter_side(found: Annotated, side: int) -> Annotated:
+    """Scaled so that the shorter side has `side` pixels."""
     height, width = found.image.shape[:2]
     scale = side / min(height, width)
     size = (max(side, round(height * scale)), max(side, round(width * scale)))
-    return center_crop(resize(found, size), (side, side))
+    return resize(found, size)
 
 
 def tell_of_shared(tasks: list[Task]) -> None:
