@@ -1,9 +1,10 @@
 """Classifiers of the two domains, fine-tuned on real pictures (paper, section 3.1).
 
-A network with two outputs, one binary classifier for each domain: is this a picture of A, of B?
+A network with an output for each class; for those of the domains, two binary classifiers: is this a
+picture of A, of B? Classes that exclude one another are told apart by cross entropy.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,36 +58,36 @@ class Normalize(nn.Module):
         return (x / 255 - self.mean) / self.std
 
 
-def small_network() -> nn.Sequential:
+def small_network(outputs: int) -> nn.Sequential:
     """Four strided convolutions, for pictures of 64x64 pixels and trainings of a minute."""
     layers: list[nn.Module] = []
     for before, after in zip((3, *SMALL_WIDTHS), SMALL_WIDTHS, strict=False):
         convolution = nn.Conv2d(before, after, 4, stride=2, padding=1)
         layers += [convolution, nn.BatchNorm2d(after), nn.ReLU()]
     pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return nn.Sequential(*layers, *pool, nn.Linear(SMALL_WIDTHS[-1], 2))
+    return nn.Sequential(*layers, *pool, nn.Linear(SMALL_WIDTHS[-1], outputs))
 
 
-def layers_of(kind: str, weights: str) -> tuple[list[nn.Module], int]:
-    """A network's layers in order, with two outputs, and how many of them stay as they are.
+def layers_of(kind: str, weights: str, outputs: int = 2) -> tuple[list[nn.Module], int]:
+    """A network's layers in order, and how many of them stay as they are.
 
     weights is `imagenet`, the path of a state dict, or `none`: then all layers are trained.
     """
     frozen = 0
     if kind == "small":
-        layers = list(small_network())
+        layers = list(small_network(outputs))
         if weights != "none":
             load_weights(nn.Sequential(*layers), Path(weights), "--classifier_weights")
     elif kind == "vgg16":
         network = vgg16()
         load_pretrained(network, kind, weights, "classifier.6.")
-        network.classifier[6] = nn.Linear(4096, 2)
+        network.classifier[6] = nn.Linear(4096, outputs)
         layers = [*network.features, network.avgpool, nn.Flatten(), *network.classifier]
         frozen = len(network.features) + 2  # the fully connected layers are fine-tuned
     else:
         network = resnet18()
         load_pretrained(network, kind, weights, "fc.")
-        network.fc = nn.Linear(512, 2)
+        network.fc = nn.Linear(512, outputs)
         *layers, pool, last = network.children()
         layers += [pool, nn.Flatten(), last]
         frozen = len(layers) - 4  # the last stage of blocks is fine-tuned
@@ -101,37 +102,48 @@ def load_pretrained(network: nn.Module, kind: str, weights: str, head: str) -> N
 
 
 class Classifier:
-    """A classifier of the domains A and B; the same seed gives the same one."""
+    """A classifier of the domains A and B, or of other classes; the same seed gives the same one.
 
-    def __init__(self, kind: str, weights: str, device: torch.device, seed: int = 0):
+    exclusive: whether a picture is of one class alone; else each is told by itself.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        weights: str,
+        device: torch.device,
+        seed: int = 0,
+        classes: Sequence[str] = ("A", "B"),
+        exclusive: bool = False,
+    ):
         self.name = kind
+        self.classes = list(classes)
+        self.loss = F.cross_entropy if exclusive else F.binary_cross_entropy_with_logits
         self.kind = KINDS[kind]
         self.device = device
         self.seed = seed
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            layers, frozen = layers_of(kind, weights)
+            layers, frozen = layers_of(kind, weights, len(self.classes))
         layers = [Normalize(self.kind.side), *layers]
         cut = frozen + 1 if frozen else 0
         self.body = nn.Sequential(*layers[:cut]).to(device).eval().requires_grad_(False)
         self.head = nn.Sequential(*layers[cut:]).to(device)
 
     def fit(self, pictures: dict[str, list[Tensor]]) -> None:
-        """Train the head; pictures are uint8 [3, H, W] by domain, also seen mirrored."""
-        examples = {domain: self.examples(own) for domain, own in pictures.items()}
+        """Train the head; pictures are uint8 [3, H, W] by class, also seen mirrored."""
+        examples = [self.examples(pictures[name]) for name in self.classes]
+        each = BATCH // len(examples)
         optimizer = torch.optim.Adam(self.head.parameters(), lr=self.kind.rate)
-        wanted = torch.eye(2, device=self.device).repeat_interleave(BATCH // 2, 0)
+        wanted = torch.eye(len(examples), device=self.device).repeat_interleave(each, 0)
         draws = torch.Generator().manual_seed(self.seed)
         self.head.train()
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(self.seed)  # of dropout
             for _ in range(self.kind.steps):
-                batch = [
-                    own[torch.randint(len(own), (BATCH // 2,), generator=draws)]
-                    for own in (examples["A"], examples["B"])
-                ]
+                batch = [own[torch.randint(len(own), (each,), generator=draws)] for own in examples]
                 scores = self.head(torch.cat(batch).to(self.device))
-                loss = F.binary_cross_entropy_with_logits(scores, wanted)
+                loss = self.loss(scores, wanted)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -158,7 +170,7 @@ class Classifier:
 
     @torch.no_grad()
     def scores(self, pictures: Tensor) -> Tensor:
-        """Logits of A and B, [B, 2], of pictures uint8 [B, 3, H, W]."""
+        """Logits of each class, [B, classes], of pictures uint8 [B, 3, H, W]."""
         return self.head(self.body(pictures.to(self.device)))
 
     @torch.no_grad()
@@ -166,8 +178,18 @@ class Classifier:
         """What the last layer sees, [B, D], of pictures uint8 [B, 3, H, W]."""
         return self.head[:-1](self.body(pictures.to(self.device)))
 
+    @torch.no_grad()
+    def stages(self, pictures: Tensor) -> list[Tensor]:
+        """What each stage of the network makes of pictures uint8 [B, 3, H, W]: [B, C, h, w]."""
+        found, x = [], pictures.to(self.device)
+        for layer in (*self.body, *self.head):
+            x = layer(x)
+            if x.dim() == 4 and isinstance(layer, nn.ReLU | nn.Sequential):
+                found.append(x)
+        return found
+
     def accuracy(self, pictures: list[Tensor], domain: str) -> float:
         """The share of pictures that are recognised as their domain's."""
-        column = "AB".index(domain)
+        column = self.classes.index(domain)
         right = [self.scores(batch)[:, column] > 0 for batch in self.batches(pictures)]
         return float(torch.cat(right).float().mean())

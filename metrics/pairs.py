@@ -3,12 +3,12 @@
     FOLDER/images/STEM_real_A_img.png   the picture       STEM_real_A_mask_0.png  its instances
     FOLDER/images/STEM_fake_B_img.png   its translation   STEM_fake_B_mask_0.png  theirs
     FOLDER/images/STEM_fake_B_seg.png   instead of masks, where instances are not told apart
+    FOLDER/images/STEM_fake_B_style_1_img.png   another translation of the picture, and so on
 
 likewise from B to A. Any model's results can be scored that are written so. Masks belong together
 by their numbers; an instance whose translated mask is empty, or has no file, has vanished.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,11 +19,13 @@ import numpy as np
 from data.direction import Direction, directions_of
 from data.masks import read_mask
 from data.pictures import read_image, read_raw
+from metrics.listing import read_listing
 from pages.results import LISTING
 from util.errors import UserError
 
 VISUAL = re.compile(
-    r"(?P<stem>.+)_(?P<role>real|fake|rec)_(?P<domain>[AB])_(?P<kind>img|seg|mask_\d+)"
+    r"(?P<stem>.+)_(?P<role>real|fake|rec)_(?P<domain>[AB])_"
+    r"(?P<kind>(style_\d+_)?img|seg|mask_\d+)"
 )
 
 
@@ -38,6 +40,7 @@ class Pair:
     foreground         bool [H, W], where the picture has an instance
     translated_foreground  the same of the translation; None if the model translates no masks
     told_apart         whether the results of this direction tell instances apart
+    others             files of further translations of the picture, in other styles
     """
 
     name: str
@@ -49,6 +52,11 @@ class Pair:
     foreground: np.ndarray
     translated_foreground: np.ndarray | None
     told_apart: bool = True
+    others: tuple[Path, ...] = ()
+
+    def results(self) -> list[np.ndarray]:
+        """All translations of the picture, uint8 [H, W, 3]; the first one is `translated`."""
+        return [self.translated, *map(read_rgb, self.others)]
 
     @property
     def untouched(self) -> bool:
@@ -119,10 +127,21 @@ class PairFiles:
             foreground,
             own,
             self.told_apart,
+            tuple(self.others(fake)),
         )
 
+    def others(self, fake: str) -> Iterator[Path]:
+        """The files of further translations, by their numbers."""
+        prefix, suffix = f"{fake}_style_", "_img"
+        numbers = [
+            int(key.removeprefix(prefix).removesuffix(suffix))
+            for key in self.files
+            if key.startswith(prefix) and key.endswith(suffix)
+        ]
+        yield from (self.path(f"{prefix}{number}{suffix}") for number in sorted(numbers))
+
     def picture(self, key: str) -> np.ndarray:
-        return read_image(self.path(key), 3).transpose(1, 2, 0)
+        return read_rgb(self.path(key))
 
     def masks(self, role: str, size: tuple) -> dict[int, list[np.ndarray]]:
         """All masks of a role by their numbers, in order; of a number there should be one."""
@@ -159,6 +178,11 @@ class PairFiles:
         if key not in self.files or not path.is_file():
             raise UserError(f"{path} is missing: results are pairs of real and fake pictures")
         return path
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """A picture as uint8 [H, W, 3]."""
+    return read_image(path, 3).transpose(1, 2, 0)
 
 
 def size_of(pixels: np.ndarray) -> str:
@@ -267,19 +291,3 @@ class PairFolder:
         """The pairs of one direction, `size` at a time."""
         for start in range(0, len(self.pairs[source]), size):
             yield [files.load() for files in self.pairs[source][start : start + size]]
-
-
-def read_listing(path: Path) -> dict | None:
-    """What `test.py` wrote down of its results, if it made them."""
-    if not path.is_file():
-        return None
-    try:
-        listing = json.loads(path.read_text())
-        missing = {"phase", "channels", "aspect_ratio", "preprocessing"} - listing["data"].keys()
-        for picture in listing["pictures"]:
-            missing |= {"name", "source", "files", "masks", "width"} - picture.keys()
-        if missing:
-            raise KeyError(*missing)
-        return listing
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{path} is no list of results: delete it, or translate anew") from None

@@ -1,6 +1,8 @@
 """LPIPS (Zhang et al. 2018) of the background, by the package `lpips`."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 from torchvision.models import AlexNet_Weights
@@ -20,6 +22,13 @@ def load_lpips(device: torch.device) -> torch.nn.Module:
         raise needs("lpips", "--metrics lpips") from None
     download(AlexNet_Weights.IMAGENET1K_V1, "--metrics lpips")  # to say so in one line if it fails
     return lpips.LPIPS(net="alex", verbose=False).to(device).eval()
+
+
+def lpips_at_hand() -> bool:
+    """Whether LPIPS can be used without fetching anything."""
+    weights = Path(torch.hub.get_dir()) / "checkpoints"
+    name = Path(AlexNet_Weights.IMAGENET1K_V1.url).name
+    return bool(find_spec("lpips")) and (weights / name).is_file()
 
 
 class Perceptual(Metric):

@@ -3,10 +3,12 @@
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from metrics.appearance import Appearance
 from metrics.background import Background
 from metrics.base import Better, Declared
 from metrics.classification import classification_scores
 from metrics.detection import Detection
+from metrics.diversity import Diversity, InceptionScores
 from metrics.features import distance_scores
 from metrics.masks import Masks
 from metrics.perceptual import Perceptual
@@ -22,8 +24,11 @@ SCORES: dict[str, Declared] = {  # by the words of --metrics
     "fid": distance_scores("fid"),
     "kid": distance_scores("kid"),
     "detection": Detection.scores,
+    "appearance": Appearance.scores,
+    "diversity": Diversity.scores,
+    "inception": InceptionScores.scores,
 }
-AUTO = ("background", "mask", "shapes")  # what the word `auto` measures, where it can
+AUTO = ("background", "mask", "shapes", "appearance")  # what `auto` measures, where it can
 
 
 class Score(NamedTuple):

@@ -7,12 +7,19 @@ from pathlib import Path
 
 import torch
 
+from metrics.appearance import Appearance, by_class, looks_file, read_looks
 from metrics.background import Background
 from metrics.base import Metric
 from metrics.classification import Classification, TrainedClassifier
 from metrics.classifier import Classifier
 from metrics.detection import Detection
 from metrics.detectors import MaskRCNN, ShapeDetector, category_id
+from metrics.diversity import (
+    Diversity,
+    InceptionScores,
+    classifier_distance,
+    lpips_distance,
+)
 from metrics.features import (
     INCEPTION,
     FeatureDistances,
@@ -24,7 +31,7 @@ from metrics.features import (
 )
 from metrics.masks import Masks
 from metrics.pairs import PairFolder
-from metrics.perceptual import Perceptual, load_lpips
+from metrics.perceptual import Perceptual, load_lpips, lpips_at_hand
 from metrics.provenance import check_sources, untranslated
 from metrics.reals import Preparation, RealPictures
 from metrics.scores import AUTO, SCORES
@@ -32,7 +39,10 @@ from metrics.shapes import TARGETS, Backgrounds, Shapes, background_folder
 from util.errors import UserError
 
 METRICS = tuple(SCORES)
-OF_MASKS = ("shapes", "background", "lpips", "mask", "masked_classification", "detection")
+OF_MASKS = (
+    *("shapes", "background", "lpips", "mask", "masked_classification", "detection"),
+    "appearance",
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class Yardsticks:
         self.notes: list[str] = []  # what a reader of a folder's scores has to know
         self.said: set[str] = set()
         self.trained, self.features, self.reals = map(cache, (self.train, self.find, self.real))
+        self.sorter = cache(self.sort)
         self.mask_rcnn = cache(lambda: MaskRCNN(opt.detector_weights, device))
         self.lpips = cache(lambda: load_lpips(device))
         self.check()
@@ -78,11 +89,11 @@ class Yardsticks:
         if distances:
             check_package()
             self.inception()
-        if names & {"classification", "masked_classification"} or (
-            distances and not self.inception()
+        if names & {"classification", "masked_classification", "inception"} or (
+            (distances and not self.inception()) or ("diversity" in names and not self.by_lpips())
         ):
             self.classifier()
-        if "lpips" in names:
+        if "lpips" in names or ("diversity" in names and self.by_lpips()):
             self.lpips()
         by_shape = self.opt.detector == "shapes" or (self.opt.detector == "auto" and drawn)
         if "detection" in names and not by_shape:
@@ -122,6 +133,9 @@ class Yardsticks:
         folder = background_folder(self.root, subject.phase, subject.source)
         return wanted and folder.is_dir()
 
+    def knows_looks(self, subject: Subject) -> bool:
+        return looks_file(self.root, subject.phase, subject.target).is_file()
+
     def detects_shapes(self, subject: Subject) -> bool:
         kind = self.opt.detector
         return kind == "shapes" or (kind == "auto" and subject.drawn)
@@ -129,6 +143,7 @@ class Yardsticks:
     def names(self, subject: Subject) -> list[str]:
         """The metrics for it, `auto` spelled out, in the order of METRICS."""
         usual = {*subject.suited} - (set() if subject.drawn else {"shapes"})
+        usual = usual - {"appearance"} | ({"appearance"} if self.knows_looks(subject) else set())
         wanted = {*self.opt.metrics} - {"auto"}
         if not subject.annotated:
             if refused := [name for name in METRICS if name in wanted & {*OF_MASKS}]:
@@ -152,6 +167,9 @@ class Yardsticks:
             "classification": lambda: self.classification(subject, False),
             "masked_classification": lambda: self.classification(subject, True),
             "detection": lambda: self.detection(subject),
+            "appearance": lambda: self.appearance(subject),
+            "diversity": lambda: self.diversity(subject),
+            "inception": lambda: self.inception_scores(subject),
         }
         yield from (makers[name]() for name in names if name in makers)
         if distances := [name for name in names if name in ("fid", "kid")]:
@@ -187,6 +205,40 @@ class Yardsticks:
         protocol = f"Mask R-CNN (ResNet-50, FPN), weights {self.opt.detector_weights}"
         return Detection(self.mask_rcnn(), self.opt.categories[subject.target], protocol)
 
+    def appearance(self, subject: Subject) -> Appearance:
+        if not self.knows_looks(subject):
+            raise UserError(
+                f"--metrics appearance: {looks_file(self.root, subject.phase, subject.target)} is "
+                "missing; it is for pictures of generate_shapes_dataset.py --task appearance"
+            )
+        return Appearance(read_looks(self.root, subject.phase, subject.target))
+
+    def diversity(self, subject: Subject) -> Diversity:
+        real = self.reals(subject.phase, subject.preparation)
+        there = real.folder(subject.target).is_dir()
+        reals = [image for image, _ in real.of(subject.target)] if there else []
+        if self.by_lpips():
+            return Diversity("lpips", lpips_distance(self.lpips()), reals, self.device)
+        self.warn_of_training(subject, False)
+        self.note(
+            f"diversity is in the features of the classifier {self.opt.classifier}: to be compared "
+            "with one another, not with LPIPS of papers"
+        )
+        classifier = self.trained(subject.preparation, False).classifier
+        return Diversity(self.opt.classifier, classifier_distance(classifier), reals, self.device)
+
+    def by_lpips(self) -> bool:
+        kind = self.opt.distance
+        return kind == "lpips" or (kind == "auto" and lpips_at_hand())
+
+    def inception_scores(self, subject: Subject) -> InceptionScores:
+        self.warn_of_training(subject, False)
+        classifier = self.sorter(subject.preparation)
+        name = f"{classifier.name} of {', '.join(classifier.classes)}"
+        return InceptionScores(
+            lambda pictures: classifier.scores(pictures).softmax(1), name, self.device
+        )
+
     # ---- what they share
 
     def real(self, phase: str, preparation: Preparation) -> RealPictures:
@@ -201,6 +253,16 @@ class Yardsticks:
         print(f"fitting the classifier {opt.classifier}{' to masked pictures' * masked}")
         reals = self.reals(opt.train_phase, preparation)
         return TrainedClassifier(self.classifier(), reals, masked)
+
+    def sort(self, preparation: Preparation) -> Classifier:
+        """A classifier of domains, and of the modes of their pictures where these are known."""
+        opt = self.opt
+        pictures = by_class(self.reals(opt.train_phase, preparation))
+        print(f"fitting the classifier {opt.classifier} to {', '.join(pictures)}")
+        weights = (opt.classifier, opt.classifier_weights, self.device, opt.seed)
+        classifier = Classifier(*weights, [*pictures], exclusive=True)
+        classifier.fit(pictures)
+        return classifier
 
     def inception(self) -> Path | None:
         """Inception's weights, if FID and KID are to use them."""

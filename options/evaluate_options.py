@@ -58,7 +58,8 @@ def build_parser() -> OneLineParser:
         type=lambda text: text.split(","),
         default=["auto"],
         metavar="M,M,…",
-        help=f"of {', '.join(METRICS)}; auto: background, mask and, for drawn shapes, shapes",
+        help=f"of {', '.join(METRICS)}; auto: what suits the model, of background and mask, and "
+        "of drawn shapes shapes or appearance",
     )
     group = parser.add_argument_group("classification, and features of FID and KID")
     group.add_argument(
@@ -80,6 +81,14 @@ def build_parser() -> OneLineParser:
         help="of FID and KID; auto: inception if its weights are there",
     )
     group.add_argument("--inception_weights", metavar="FILE", help="torch-fidelity's weights")
+    group = parser.add_argument_group("diversity")
+    group.add_argument(
+        "--distance",
+        choices=("auto", "lpips", "classifier"),
+        default="auto",
+        help="of two results of one picture: LPIPS, or likewise in the features of --classifier; "
+        "auto: lpips if its package and AlexNet's weights are there",
+    )
     group = parser.add_argument_group("detection")
     group.add_argument(
         "--detector",

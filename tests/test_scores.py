@@ -20,6 +20,7 @@ from metrics.shapes import TARGETS, ideal_shape
 COLORS = {"A": (200, 40, 40), "B": (40, 40, 200)}  # as the drawn domains have them
 OTHER = {way.source: way.target for way in BOTH_WAYS}
 ALL = "shapes,background,lpips,mask,classification,masked_classification,fid,kid,detection"
+SEVERAL = ("appearance", "diversity", "inception")  # of several results, tests/test_diversity.py
 NETWORKS = {"inception", "vgg16", "resnet18"}  # whose weights are not at hand
 
 
@@ -100,7 +101,7 @@ def known(many, tmp_path_factory) -> dict[str, dict[str, float]]:
 
 
 def test_every_score_declares_which_values_are_better(known):
-    assert set(ALL.split(",")) == set(SCORES)
+    assert {*ALL.split(","), *SEVERAL} == set(SCORES)
     assert known["perfect"].keys() == known["broken"].keys()
     assert not [name for name in known["perfect"] if not find_score(name)]
 
@@ -110,7 +111,9 @@ def test_nothing_is_declared_that_no_metric_gives(known):
     declared = [name for own in SCORES.values() for name in own]
     assert len(declared) == len({*declared})
     unseen = {name for name in declared if name not in made}
-    assert unseen == {f"{kind}_{network}" for kind in ("fid", "kid") for network in NETWORKS}
+    assert unseen - {name for word in SEVERAL for name in SCORES[word]} == {
+        f"{kind}_{network}" for kind in ("fid", "kid") for network in NETWORKS
+    }
 
 
 def test_better_translations_have_better_scores(known):
