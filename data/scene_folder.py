@@ -220,7 +220,7 @@ def apply_policy(scenes: SceneListing, policy: str, where: str) -> tuple[SceneLi
     if policy == "error":
         raise UserError(f"{line}; add masks, or let --no_mask skip or keep them")
     if policy == "keep":
-        return scenes, f"{line}; kept, they come out unchanged"
+        return scenes, f"{line}; kept (see --no_mask)"
     if not kept:
         raise UserError(
             f"{where}: none of its {len(scenes)} pictures has a mask named like "

@@ -53,7 +53,8 @@ class UnalignedDataset(BaseDataset):
     def source(self, domain: str) -> SceneFolder | SceneCache:
         """The domain's pictures, each known to be as large as its masks and as the crop."""
         folder = self.folder(domain)
-        problems = check_names(Path(self.opt.dataroot), self.opt.phase, domain, self.with_masks)
+        with_masks = self.has_masks(self.opt.phase, domain)
+        problems = check_names(Path(self.opt.dataroot), self.opt.phase, domain, with_masks)
         if self.opt.cache is None or self.opt.dry_run:
             sizes, wrong = check_headers(folder.files, folder.exif)
             refuse([*problems, *wrong])
@@ -75,17 +76,23 @@ class UnalignedDataset(BaseDataset):
 
         A dry run reads all files anyway, and tells it then.
         """
-        if not self.with_masks or self.opt.dry_run:
+        if not self.has_masks(self.opt.phase, domain) or self.opt.dry_run:
             return
         fault = first_look(folder.files, self.mask_folder(domain), folder.exif)
-        if fault and self.opt.is_train:
+        if fault and self.opt.is_train and self.opt.needs_masks:
             raise UserError(fault)
+
+    def has_masks(self, phase: str, domain: str) -> bool:
+        """Whether masks of a domain are read: where no model needs any, there may be none."""
+        folder = Path(f"{self.opt.dataroot}/{phase}{domain}_seg")
+        return self.with_masks and (self.opt.needs_masks or folder.is_dir())
 
     def mask_folder(self, domain: str) -> Path:
         return Path(f"{self.opt.dataroot}/{self.opt.phase}{domain}_seg")
 
     def folder(self, domain: str) -> SceneFolder:
-        files = find_scenes(Path(self.opt.dataroot), self.opt.phase, domain, self.with_masks)
+        with_masks = self.has_masks(self.opt.phase, domain)
+        files = find_scenes(Path(self.opt.dataroot), self.opt.phase, domain, with_masks)
         files = self.choose(files, domain)
         limit = self.opt.max_dataset_size
         if limit and limit < len(files):
@@ -159,8 +166,9 @@ class UnalignedDataset(BaseDataset):
 
     def first(self, phase: str, domain: str, count: int, how: Preprocessing | None) -> list[Scene]:
         """The first pictures of a phase that have what is to be translated, all of one size."""
-        files = find_scenes(Path(self.opt.dataroot), phase, domain, self.with_masks)
-        usable = [i for i, scene in enumerate(files) if scene.masks or not self.with_masks]
+        with_masks = self.has_masks(phase, domain)
+        files = find_scenes(Path(self.opt.dataroot), phase, domain, with_masks)
+        usable = [i for i, scene in enumerate(files) if scene.masks or not with_masks]
         if not usable:
             raise UserError(f"{phase}{domain} has no picture with a mask")
         files = files.select(usable[:count])
@@ -177,7 +185,8 @@ class UnalignedDataset(BaseDataset):
             refuse(p for fact in facts for p in fact.problems if p.kind not in bare)
             instances = sum(len(fact.areas) for fact in facts)
             counts.append(f"{domain}: {len(facts)} pictures with {instances} masks")
-            if self.with_masks and (fault := nothing_to_translate(self.mask_folder(domain), facts)):
+            needed = self.with_masks and self.opt.needs_masks
+            if needed and (fault := nothing_to_translate(self.mask_folder(domain), facts)):
                 faults.append(fault)
         return "; ".join(counts), faults
 

@@ -39,7 +39,8 @@ class UnalignedSegDataset(UnalignedDataset):
             "--no_mask",
             choices=("skip", "keep", "error"),
             default="skip",
-            help="what becomes of pictures without a mask; kept ones come out unchanged",
+            help="what becomes of pictures without a mask; of kept ones nothing is translated by "
+            "models that translate instances",
         )
         group.add_argument(
             "--exif",
@@ -59,6 +60,8 @@ class UnalignedSegDataset(UnalignedDataset):
         return parser
 
     def choose(self, files: SceneListing, domain: str) -> SceneListing:
+        if not self.has_masks(self.opt.phase, domain):
+            return files
         where = f"{self.opt.dataroot}/{self.opt.phase}{domain}"
         chosen, line = apply_policy(files, self.opt.no_mask, where)
         if line:

@@ -28,6 +28,7 @@ class Translated:
     back    the first fake translated back, if the model can
     extras  further pictures by name, [B, 1 or C, H, W] in [-1, 1], such as where it looked
     steps   those of a sequential translation, in order
+    styles  what the fakes are called, if there are several
     """
 
     real: Scene
@@ -35,6 +36,7 @@ class Translated:
     back: Scene | None = None
     extras: Mapping[str, Tensor] = field(default_factory=dict)
     steps: Sequence[Step] = ()
+    styles: Sequence[str] = ()
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Translated":
         """`function` applied to each of the tensors."""
@@ -44,6 +46,7 @@ class Translated:
             self.back.map(function) if self.back else None,
             {name: function(picture) for name, picture in self.extras.items()},
             [step._replace(canvas=step.canvas.map(function)) for step in self.steps],
+            self.styles,
         )
 
 
@@ -74,6 +77,11 @@ class Declared:
     def extras_of(cls, opt) -> dict[str, str]:
         """The extras with these options."""
         return dict(cls.extras)
+
+    @classmethod
+    def needs_masks(cls, opt) -> bool:
+        """Whether masks have to be there with these options; else they are read if they are."""
+        return "masks" in cls.needs
 
     @classmethod
     def needs_at_start(cls, opt) -> Sequence[str]:

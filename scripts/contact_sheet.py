@@ -4,11 +4,13 @@
     python scripts/contact_sheet.py results/quickstart/test_latest docs/quickstart.png
 
 Each direction gives a row of sources and, below, a row of translations. Several folders are
-compared: the sources, then a row for each folder, all of the same pictures.
+compared: the sources, then a row for each folder, all of the same pictures. Of a model that makes
+several results of a picture, each picture has a row, and each of its styles a column.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +27,16 @@ from util.errors import UserError, command
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     folders = [PairFolder(path) for path in args.results]
-    rows = []
+    rows, header = [], []
     for source in "AB" if args.direction == "both" else args.direction[0]:
-        rows += direction_rows(folders, args.labels, source, args.columns, args.side)
+        if len(folders) == 1 and (titles := styles_of(folders[0], source)):
+            rows += style_rows(folders[0].pairs[source][: args.columns], args.side)
+            header = max(header, titles, key=len)
+        else:
+            rows += direction_rows(folders, args.labels, source, args.columns, args.side)
     if not rows:
         raise UserError(f"--direction {args.direction}: not all folders have results of it")
-    save_sheet(sheet(rows), args.output)
+    save_sheet(sheet(rows, header), args.output)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -41,7 +47,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("output", type=Path, help="picture to write")
     parser.add_argument("--labels", nargs="+", help="a name for each folder, at the left")
     parser.add_argument("--direction", choices=("AtoB", "BtoA", "both"), default="both")
-    parser.add_argument("--columns", type=int, default=8, help="pictures per row (default 8)")
+    parser.add_argument(
+        "--columns", type=int, default=8, help="pictures per row, or rows of styles (default 8)"
+    )
     parser.add_argument(
         "--side", type=int, default=120, help="width of each in pixels (default 120)"
     )
@@ -70,6 +78,22 @@ def direction_rows(
         tiles = [translated_tile(own[name], side) for name in names]
         rows.append((labels[i] if labels else "", tiles))
     return rows
+
+
+def styles_of(folder: PairFolder, source: str) -> list[str]:
+    """What stands above a picture and each of its results; nothing if it has one alone."""
+    pairs = folder.pairs.get(source)
+    if not pairs or len(results := pairs[0].load().results()) < 2:
+        return []
+    told = (folder.listing or {}).get("directions", {}).get(folder.ways[source].name)
+    titles = [title for title, _ in told["columns"]] if told else []
+    return (titles or ["source", "translation"])[: 1 + len(results)]
+
+
+def style_rows(pairs: Sequence[PairFiles], side: int) -> list[Row]:
+    """A row for each picture: itself, and all that was made of it."""
+    loaded = [files.load() for files in pairs]
+    return [(p.name, [tile(x, side) for x in (p.image, *p.results())]) for p in loaded]
 
 
 def translated_tile(files: PairFiles, side: int) -> np.ndarray:

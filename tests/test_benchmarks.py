@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import convolutions, data_loading, loggers, option_cost, saving, train_step
+from benchmarks import (
+    convolutions,
+    data_loading,
+    loggers,
+    option_cost,
+    saving,
+    style_cost,
+    train_step,
+)
 from conftest import one_line_error
 
 
@@ -82,3 +90,9 @@ def test_dashboards_are_measured(capsys, monkeypatch):
     words = "--steps 1 --size 32 --ngf 4 --gpu_ids -1 --batch_size 1"
     loggers.main(words.split())
     assert "hanging" in capsys.readouterr().out
+
+
+def test_what_styles_cost_is_measured(capsys):
+    style_cost.main("--size 16 --ngf 2 --styles 1 3 --rounds 1 --gpu_ids -1".split())
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[-2:]]
+    assert [row[0] for row in rows] == ["1", "3"] and all(float(row[1]) > 0 for row in rows)

@@ -112,6 +112,7 @@ def flags_of(actions) -> set[str]:
 TRAIN, TEST = (
     flags_of(options_of(command)) | {"--help"} for command in (TrainOptions, TestOptions)
 )
+TEST |= {"--direction"}  # which is added with the model's own directions
 EVALUATE = TEST | flags_of(evaluate_options.build_parser()._actions)
 COMMANDS = {"train.py": TRAIN, "test.py": TEST, "evaluate.py": EVALUATE}
 

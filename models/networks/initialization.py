@@ -10,13 +10,16 @@ SCHEMES = {
 }
 
 
-def initialize(network: nn.Module, scheme: str, gain: float = 0.02) -> None:
+def initialize(network: nn.Module, scheme: str, gain: float = 0.02, linear: bool = False) -> None:
     """Draw every convolution's weight by `scheme`, a key of SCHEMES, and set the biases to 0.
+
+    With `linear` those of linear layers as well.
 
     `gain` is the standard deviation of `normal` and the factor of `xavier` and `orthogonal`.
     """
+    drawn = (nn.Conv2d, nn.ConvTranspose2d, *([nn.Linear] if linear else []))
     for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(layer, drawn):
             SCHEMES[scheme](layer.weight, gain)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
