@@ -67,6 +67,9 @@ def fit(size: tuple[int, int], how: Preprocessing, name: str) -> tuple[int, int]
     elif how.mode.startswith("scale_shorter"):
         scale = min(how.load_size) / min(height, width)
         height, width = height * scale, width * scale
+    elif how.mode == "enlarge_and_crop":
+        scale = max(1, how.fine_size[0] / height, how.fine_size[1] / width)
+        height, width = height * scale, width * scale
     if not how.crops:
         height, width = (round(side / how.multiple) * how.multiple for side in (height, width))
         height, width = max(how.least, height), max(how.least, width)

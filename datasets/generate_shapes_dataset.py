@@ -132,6 +132,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             raise UserError(f"--{flag} {low} {high}: two numbers in order, from {least} to {most}")
     if not 0 <= args.max_covered <= 1:
         raise UserError(f"--max_covered {args.max_covered}: from 0 to 1")
+    of_the_other = ("looks",) if args.task == "shapes" else ("background", "palette")
+    for flag in of_the_other:
+        if getattr(args, flag) != parser.get_default(flag):
+            raise UserError(f"--{flag} is not for --task {args.task}: leave it out")
     return args
 
 

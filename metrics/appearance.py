@@ -69,8 +69,8 @@ class Appearance(Metric):
         return values
 
 
-def by_class(reals: RealPictures) -> dict[str, list[torch.Tensor]]:
-    """Real pictures, uint8 [3, H, W], by what a classifier is to tell apart.
+def by_class(reals: RealPictures, most: int) -> dict[str, list[torch.Tensor]]:
+    """Real pictures, uint8 [3, H, W], by what a classifier is to tell apart; of a domain so many.
 
     That is their domain, and where they were drawn in several modes, the mode as well.
     """
@@ -78,7 +78,8 @@ def by_class(reals: RealPictures) -> dict[str, list[torch.Tensor]]:
     for domain in "AB":
         known = looks_file(reals.root, reals.phase, domain).is_file()
         looks = read_looks(reals.root, reals.phase, domain) if known else {}
-        for scene, (image, _) in zip(reals.files(domain, False), reals.of(domain), strict=True):
+        scenes, images = reals.some(domain, False, most), reals.of(domain, most=most)
+        for scene, (image, _) in zip(scenes, images, strict=True):
             mode = looks[scene.image.stem]["mode"] if looks else ""
             picture = torch.from_numpy(image).permute(2, 0, 1)
             found.setdefault(f"{domain}{mode}", []).append(picture)

@@ -14,13 +14,13 @@ from metrics.pairs import Pair
 from training.pretrained import download
 
 
-def load_lpips(device: torch.device) -> torch.nn.Module:
+def load_lpips(device: torch.device, asked: str = "--metrics lpips") -> torch.nn.Module:
     """LPIPS with AlexNet. Raises UserError if the package or AlexNet's weights cannot be had."""
     try:
         import lpips
     except ImportError:
-        raise needs("lpips", "--metrics lpips") from None
-    download(AlexNet_Weights.IMAGENET1K_V1, "--metrics lpips")  # to say so in one line if it fails
+        raise needs("lpips", asked) from None
+    download(AlexNet_Weights.IMAGENET1K_V1, asked)  # to say so in one line if it fails
     return lpips.LPIPS(net="alex", verbose=False).to(device).eval()
 
 

@@ -1,6 +1,6 @@
 """The real pictures that translations are compared with, made as the translated ones were."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,7 @@ from torch import Tensor
 from data.base_dataset import generator_for
 from data.masks import read_masks
 from data.pictures import read_image
-from data.scene_folder import SceneListing, find_scenes
+from data.scene_folder import SceneFiles, SceneListing, find_scenes
 from data.transforms import Preprocessing, draw_crop, fit, resize_image, resize_masks
 
 FEW = 10
@@ -82,17 +82,26 @@ class RealPictures:
     def find(self, domain: str, with_masks: bool) -> SceneListing:
         return find_scenes(self.root, self.phase, domain, with_masks)
 
-    def of(self, domain: str, with_masks: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def of(
+        self, domain: str, with_masks: bool = False, most: int | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """A domain's pictures, uint8 [H, W, 3], with the unions of their masks, bool [H, W].
 
-        Without masks the unions are full; with them, pictures without a mask are left out.
+        Without masks the unions are full; with them, pictures without a mask are left out. Of more
+        than `most` pictures so many are taken, evenly.
         """
-        for scene in self.files(domain, with_masks):
+        for scene in self.some(domain, with_masks, most):
             image = self.preparation.image(scene.image)
             if not with_masks:
                 yield image, np.ones(image.shape[:2], bool)
             elif scene.masks:
                 yield image, self.preparation.union(scene.image, scene.masks)
+
+    def some(self, domain: str, with_masks: bool, most: int | None) -> Sequence[SceneFiles]:
+        scenes = self.files(domain, with_masks)
+        if most is None or len(scenes) <= most:
+            return scenes
+        return [scenes[i * len(scenes) // most] for i in range(most)]
 
     def few(self, domain: str, with_masks: bool = False) -> str:
         """A warning if a domain has too few pictures for a score to mean much, or ''."""

@@ -39,6 +39,7 @@ from metrics.shapes import TARGETS, Backgrounds, Shapes, background_folder
 from util.errors import UserError
 
 METRICS = tuple(SCORES)
+SOME, MANY = 60, 2000  # real pictures of a domain: to compare with one another, to learn from
 OF_MASKS = (
     *("shapes", "background", "lpips", "mask", "masked_classification", "detection"),
     "appearance",
@@ -78,7 +79,8 @@ class Yardsticks:
         self.trained, self.features, self.reals = map(cache, (self.train, self.find, self.real))
         self.sorter = cache(self.sort)
         self.mask_rcnn = cache(lambda: MaskRCNN(opt.detector_weights, device))
-        self.lpips = cache(lambda: load_lpips(device))
+        asked = "--metrics lpips" if "lpips" in opt.metrics else "--distance lpips"
+        self.lpips = cache(lambda: load_lpips(device, asked))
         self.check()
 
     def check(self) -> None:
@@ -154,6 +156,11 @@ class Yardsticks:
             self.note(f"no masks in {subject.folder}: nothing is known of its background")
         elif "auto" in self.opt.metrics:
             wanted |= usual
+        if not wanted:
+            self.note(
+                f"auto: nothing of it suits these results of {subject.source}: name what to "
+                "measure, such as --metrics diversity,inception,fid (see evaluate.py --help)"
+            )
         return [name for name in METRICS if name in wanted]
 
     def of(self, subject: Subject) -> Iterator[Metric]:
@@ -216,7 +223,7 @@ class Yardsticks:
     def diversity(self, subject: Subject) -> Diversity:
         real = self.reals(subject.phase, subject.preparation)
         there = real.folder(subject.target).is_dir()
-        reals = [image for image, _ in real.of(subject.target)] if there else []
+        reals = [image for image, _ in real.of(subject.target, most=SOME)] if there else []
         if self.by_lpips():
             return Diversity("lpips", lpips_distance(self.lpips()), reals, self.device)
         self.warn_of_training(subject, False)
@@ -257,7 +264,7 @@ class Yardsticks:
     def sort(self, preparation: Preparation) -> Classifier:
         """A classifier of domains, and of the modes of their pictures where these are known."""
         opt = self.opt
-        pictures = by_class(self.reals(opt.train_phase, preparation))
+        pictures = by_class(self.reals(opt.train_phase, preparation), MANY)
         print(f"fitting the classifier {opt.classifier} to {', '.join(pictures)}")
         weights = (opt.classifier, opt.classifier_weights, self.device, opt.seed)
         classifier = Classifier(*weights, [*pictures], exclusive=True)

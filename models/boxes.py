@@ -57,35 +57,52 @@ def outside(boxes: Tensor, there: Tensor, size: tuple[int, int]) -> Tensor:
 def picked(there: Tensor, draws: Tensor) -> Tensor:
     """Places of present instances, drawn evenly: there [B, N], draws [B, K] in [0, 1) -> [B, K].
 
-    With replacement. Of a picture without any all are 0.
+    None is drawn twice before all were drawn once. Of a picture without any all are 0.
     """
-    counts = there.sum(1, keepdim=True)
-    number = (draws * counts).long()  # the how many-th of those that are there
-    order = there.int().argsort(dim=1, descending=True, stable=True)
-    return order.gather(1, number.clamp(max=there.shape[1] - 1)) if there.shape[1] else number
+    if not there.shape[1]:
+        return draws.long()
+    chosen, left = [], there
+    for draw in draws.split(1, dim=1):  # [B, 1]
+        left = torch.where(left.any(1, keepdim=True), left, there)
+        number = (draw * left.sum(1, keepdim=True)).long()  # 0 is the first one that is left
+        order = left.int().argsort(dim=1, descending=True, stable=True)
+        chosen.append(order.gather(1, number.clamp(max=there.shape[1] - 1)))
+        left = left.scatter(1, chosen[-1], False)
+    return torch.cat(chosen, 1)
 
 
 def cut_out(image: Tensor, box: Tensor, side: int) -> Tensor:
     """What is in a box of a picture [C, H, W], as a square [C, side, side], stretched."""
     left, top, right, bottom = box.tolist()
     part = image[None, :, top:bottom, left:right]
-    return interpolate(part, (side, side), mode="bilinear", align_corners=False, antialias=True)[0]
+    if image.element_size() == 2:  # half precision is not resized on a CPU
+        part = part.float()
+    whole = interpolate(part, (side, side), mode="bilinear", align_corners=False, antialias=True)
+    return whole[0].to(image.dtype)
 
 
-def objects_of(scene: Scene, draws: Tensor, side: int, least_area: int) -> tuple[Tensor, Tensor]:
-    """Objects drawn from every picture, [B, K, C, side, side], and which are there, [B, K].
+def object_boxes(scene: Scene, least_area: int) -> tuple[Tensor, Tensor]:
+    """Boxes of a scene's instances, [B, N, 4], a little enlarged, and which are objects, [B, N].
 
-    draws [B, K] in [0, 1) say which. Of a picture without an object that is large enough they are
-    0 and absent. The scene is on the CPU or a device that can be waited for.
+    Those that are absent or too small are none.
     """
     boxes = boxes_of(scene.masks > 0)
     there = scene.present & large_enough(boxes, least_area)
-    chosen = picked(there, draws.to(boxes.device))
-    size = scene.image.shape[-2:]
-    objects = scene.image.new_zeros(*draws.shape, scene.image.shape[1], side, side)
+    return enlarged(boxes, scene.image.shape[-2:]), there
+
+
+def objects_in(
+    image: Tensor, boxes: Tensor, there: Tensor, draws: Tensor, side: int
+) -> tuple[Tensor, Tensor]:
+    """Objects drawn from every picture, [B, K, C, side, side], and which are there, bool [B, K].
+
+    image [B, C, H, W], boxes [B, N, 4] of which `there` [B, N] are objects; draws [B, K] in [0, 1)
+    say which are taken. Of a picture without an object they are 0 and absent.
+    """
+    objects = image.new_zeros(*draws.shape, image.shape[1], side, side)
     found = there.any(1, keepdim=True).expand(draws.shape)
     if there.shape[1]:
-        own = enlarged(boxes, size).gather(1, chosen[..., None].expand(-1, -1, 4))
+        own = boxes.gather(1, picked(there, draws)[..., None].expand(-1, -1, 4))
         for b, k in found.nonzero().tolist():
-            objects[b, k] = cut_out(scene.image[b], own[b, k], side)
+            objects[b, k] = cut_out(image[b], own[b, k], side)
     return objects, found

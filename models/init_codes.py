@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 
 from data.direction import Direction
 from data.scene import Scene
-from models.boxes import boxes_of, large_enough, objects_of, outside
+from models.boxes import object_boxes, objects_in, outside
 from models.networks.insta_gan import instance_rows, spread
 
 LEVELS = ("object", "background", "whole")  # from fine to coarse
@@ -86,7 +86,9 @@ class Objects:
         return spread(values, self.rows, self.found)[:, 0]
 
     def at_places_of(self, other: "Objects", values: Tensor) -> tuple[Tensor, Tensor]:
-        """Values [R, S] of these at the places of another batch's rows; and which there are."""
+        """For each row of the other objects the value [S] of the object of these that has the same
+        place in the batch; and whether there is one, bool [R, 1].
+        """
         placed = spread(values, self.rows, self.found).flatten(0, 1)[other.rows]
         return placed, self.found.flatten()[other.rows, None]
 
@@ -118,7 +120,7 @@ def with_objects(scene: Scene, opt) -> Scene:
     As extras they go where their picture goes: both updates see the same, also with --accumulate
     and when an update is made again.
     """
-    scene = scene.normalized()
+    bare = scene.slots(0, 0).normalized()  # masks are of no use to the networks
     batch, count = len(scene), opt.n_obj if opt.granularity == "objects" else 1
     extras = {
         NOISE: torch.randn(batch, opt.style_dim),
@@ -126,13 +128,12 @@ def with_objects(scene: Scene, opt) -> Scene:
         COINS: torch.rand(batch, count),
     }
     if opt.granularity == "objects":
-        draws = torch.rand(batch, count)
-        extras[OBJECTS], extras[FOUND] = objects_of(scene, draws, opt.obj_size, opt.min_box_area)
+        draws, image = torch.rand(batch, count), bare.image
+        boxes, there = object_boxes(scene, opt.min_box_area)
+        extras[OBJECTS], extras[FOUND] = objects_in(image, boxes, there, draws, opt.obj_size)
         if opt.use_bg_style:
-            boxes = boxes_of(scene.masks > 0)
-            there = scene.present & large_enough(boxes, opt.min_box_area)
-            extras[OUTSIDE] = outside(boxes, there, scene.image.shape[-2:])
+            extras[OUTSIDE] = outside(boxes, there, image.shape[-2:])
     elif opt.granularity == "half_scale":
-        extras[OBJECTS] = interpolate(scene.image, scale_factor=0.5, mode="area")[:, None]
+        extras[OBJECTS] = interpolate(bare.image, scale_factor=0.5, mode="area")[:, None]
         extras[FOUND] = torch.ones(batch, 1, dtype=torch.bool)
-    return replace(scene, extras={**scene.extras, **extras})
+    return replace(bare, extras={**bare.extras, **extras})

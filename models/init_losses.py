@@ -14,7 +14,7 @@ def l1_loss(made: Tensor, given: Tensor) -> Tensor:
 
 
 def fooled(scores: Sequence[Tensor]) -> Tensor:
-    """What a painter loses if a discriminator's scores of each size say `painted`; their sum."""
+    """LSGAN of a generator: how far scores of each size are from `real`; their sum."""
     return judged(scores, True)
 
 

@@ -115,7 +115,7 @@ class INITModel(INITOptions, INITResults, BaseModel):
         return self.paint(domain, contents, part.level, (values, finest))
 
     def repaint(self, domain: str, part: Part, styles: Sequence[Style]) -> list[Part]:
-        """The same, each with the codes that are read from it."""
+        """What `paint_each` makes, as a part for each style, with the codes read from it."""
         found = self.encode(domain, self.paint_each(domain, part, styles), part.level)
         chunks = (x.chunk(len(styles)) for x in (found.pictures, found.content, found.style))
         return [Part(*own, part.level) for own in zip(*chunks, strict=True)]

@@ -13,7 +13,12 @@ RATE = 0.0001
 LEAST = 16  # pixels of a side that codes are read from
 SIZE = 360  # pixels of the shorter side
 MOST = 20  # objects of a picture that are read
-TRAINED, TESTED = "scale_shorter_and_crop", "scale_shorter"  # how pictures get their size
+TRAINED = "scale_shorter_and_crop"
+WHOLE = {  # how pictures get their size in training -> in a test
+    TRAINED: "scale_shorter",
+    "crop": "none",
+    "enlarge_and_crop": "none",
+}
 PANELS = {  # title -> label -> loss
     "against the discriminators": {
         "G, pictures": "whole_adv",
@@ -64,7 +69,10 @@ class INITOptions:
         "D": ("whole_D", "object_D"),
         "self": ("whole_self",),
     }
-    architecture_options = ("ngf", "ndf", "n_blocks", "style_dim", "mlp_dim")
+    architecture_options = (
+        *("ngf", "ndf", "n_blocks", "style_dim", "mlp_dim"),
+        *("loadSizeH", "loadSizeW"),  # the scale at which pictures were seen in training
+    )
     recipe_options = (
         "granularity",
         "n_obj",
@@ -100,7 +108,7 @@ class INITOptions:
         ):
             group.add_argument(f"--{flag}", type=int, default=default, help=what)
         if is_train:
-            parser.set_defaults(lr=RATE, resize_or_crop=TRAINED)
+            parser.set_defaults(lr=RATE, resize_or_crop=TRAINED, niter_decay=0)
             add_training_arguments(parser)
         else:
             add_style_arguments(parser.group("results"))
@@ -113,8 +121,7 @@ class INITOptions:
                 if getattr(opt, f"{kind}Size{side}") is None:
                     setattr(opt, f"{kind}Size{side}", SIZE)
         if not opt.is_train:
-            if opt.resize_or_crop == TRAINED and "resize_or_crop" not in opt.typed:
-                opt.resize_or_crop = TESTED  # the whole of a picture
+            test_whole_pictures(opt)
             return
         if opt.dataset_mode == "unaligned_seg":
             opt.ins_max = opt.ins_max if "ins_max" in opt.typed else MOST
@@ -122,8 +129,8 @@ class INITOptions:
         least = min(opt.fineSizeH, opt.fineSizeW)
         if opt.obj_size is None:  # the paper's 120 of 360
             opt.obj_size = min(least, max(32, least // 3)) // DOWN * DOWN
-        if opt.min_box_area is None:  # of 120 x 120 the area of 16 x 16
-            opt.min_box_area = round((opt.obj_size * 16 / 120) ** 2)
+        if opt.min_box_area is None:  # of 120 x 120 the area of 16 x 16, and 5 x 5 at least
+            opt.min_box_area = max(25, round((opt.obj_size * 16 / 120) ** 2))
         if opt.n_scales is None:
             smallest = {"objects": min(least, opt.obj_size), "half_scale": least // 2}
             side = smallest.get(opt.granularity, least)
@@ -134,13 +141,22 @@ class INITOptions:
         for flag, least in (
             ("ngf", 1),
             ("ndf", 1),
-            ("n_blocks", 0),
+            ("n_blocks", 1),
             ("style_dim", 1),
             ("mlp_dim", 1),
         ):
             if getattr(opt, flag) < least:
                 yield f"--{flag} {getattr(opt, flag)}: at least {least}"
         yield from training_problems(opt) if opt.is_train else style_problems(opt)
+
+
+def test_whole_pictures(opt) -> None:
+    """In a test nothing is cut off, and pictures have the scale that they had in training."""
+    if "resize_or_crop" not in opt.typed:
+        opt.resize_or_crop = WHOLE.get(opt.resize_or_crop, opt.resize_or_crop)
+    if opt.resize_or_crop != "scale_shorter":
+        for flag in {"loadSizeH", "loadSizeW"} - {*opt.typed}:
+            setattr(opt, flag, None)
 
 
 def halves(opt) -> int:
@@ -168,15 +184,15 @@ def add_training_arguments(parser) -> None:
         "--min_box_area",
         type=int,
         help="pixels; objects in smaller boxes are not used (default: 256 with --obj_size 120, "
-        "and with another as large a part of it)",
+        "with another as large a part of it, and at least 25)",
     )
     group.add_argument(
         "--objects_own",
         nargs="*",
         choices=OWN,
         default=[],
-        help="networks that objects have to themselves instead of sharing the pictures': D is the "
-        "paper's w/o Ds; enc dec D are its independent branches for COCO",
+        help="separate networks for objects: D alone is the paper's w/o Ds, enc dec D are its "
+        "independent branches for COCO (default: objects share all networks with pictures)",
     )
     group.add_argument(
         "--use_bg_style",
@@ -209,6 +225,8 @@ def training_problems(opt) -> Iterator[str]:
     for flag, least in (("n_obj", 1), ("min_box_area", 1), ("n_scales", 1), ("halve_every", 0)):
         if getattr(opt, flag) < least:
             yield f"--{flag} {getattr(opt, flag)}: at least {least}"
+    if "lr_policy" in opt.typed:
+        yield "--lr_policy: the rate of --model init follows --halve_every: leave it out"
     for flag in (*WEIGHTS, "weight_decay"):
         if getattr(opt, flag) < 0:
             yield f"--{flag} {getattr(opt, flag)}: must not be negative"
@@ -265,6 +283,9 @@ def style_problems(opt) -> Iterator[str]:
             read_image(Path(path), opt.input_nc)
         except UnreadableError as error:
             yield f"--style_from {error}"
+    for flag in ("n_styles", "synchronized"):
+        if opt.style_from and flag in opt.typed:
+            yield f"--{flag}: the styles are those of --style_from: leave one of them out"
     if opt.style_from and opt.direction == "both":
         yield "--style_from: the pictures are of one domain: give --direction as well"
     if opt.interpolate is not None:

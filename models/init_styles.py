@@ -74,7 +74,7 @@ class INITResults:
             image = torch.rand(1, opt.input_nc, height, width, generator=generator) * 2 - 1
             return image, torch.randn(1, opt.style_dim, generator=generator)
 
-        return Exportable(Repainter(*map(self.networks.get, names)), example, ["translated"])
+        return Exportable(Repainter(*map(self.networks.get, names)), example, ["translated_image"])
 
 
 class Repainter(nn.Module):
@@ -91,8 +91,13 @@ class Repainter(nn.Module):
 
 def random_styles(names: Sequence[str], seed: int, shape: tuple[int, int]) -> Tensor:
     """Styles for each picture [B, N, S], which its name and the seed decide, and nothing else."""
-    generators = [torch.Generator().manual_seed(crc32(x.encode()) + seed) for x in names]
-    return torch.stack([torch.randn(shape, generator=own) for own in generators])
+    count, length = shape
+    found = []
+    for name in names:
+        own = torch.Generator().manual_seed(crc32(name.encode()) + seed)
+        # One by one: how many are drawn at once would change what is drawn.
+        found.append(torch.stack([torch.randn(length, generator=own) for _ in range(count)]))
+    return torch.stack(found)
 
 
 def between(first: Tensor, last: Tensor, count: int) -> Tensor:
@@ -105,6 +110,6 @@ def example_of(opt, path: str) -> Tensor:
     """A picture whose style is taken, [1, C, H, W], its shorter side as long as in the test."""
     image = torch.from_numpy(read_image(Path(path), opt.input_nc))
     sides = image.shape[-2:]
-    scale = min(opt.fineSizeH, opt.fineSizeW) / min(sides)
+    scale = min(opt.loadSizeH, opt.loadSizeW) / min(sides)
     size = tuple(max(LEAST, round(side * scale / DOWN) * DOWN) for side in sides)
     return normalized(resize_image(image, size)[None])

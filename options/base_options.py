@@ -20,7 +20,7 @@ from util.files import write_text
 
 MODES = (
     *("resize_and_crop", "crop", "scale_width", "scale_width_and_crop"),
-    *("scale_shorter", "scale_shorter_and_crop", "none"),
+    *("scale_shorter", "scale_shorter_and_crop", "enlarge_and_crop", "none"),
 )
 OPTIONS_FILE = "options.json"
 
@@ -142,7 +142,8 @@ class BaseOptions:
             choices=MODES,
             default="resize_and_crop",
             help="scale_width: the width to loadSizeW, aspect kept; scale_shorter: likewise the "
-            "shorter side to the smaller load size; none: rounded to multiples of 4",
+            "shorter side to the smaller load size; crop: as large as they are, too small ones are "
+            "refused, and made larger by enlarge_and_crop; none: rounded to multiples of 4",
         )
         group.add_argument("--no_flip", action="store_true", help="no random horizontal flip")
         group.add_argument(

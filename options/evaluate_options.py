@@ -144,6 +144,6 @@ def categories(opt: argparse.Namespace) -> dict[str, str]:
     path = Path(opt.dataroot) / "dataset.json"
     try:
         found = json.loads(path.read_text()).get("categories", {}) if path.is_file() else {}
-        return {domain: str(found[domain]) for domain in "AB" if domain in found}
+        return {domain: str(found[domain]) for domain in "AB" if found.get(domain)}
     except (ValueError, AttributeError, TypeError):
         raise UserError(f"{path} names no categories: give --categories A,B") from None

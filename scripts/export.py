@@ -14,6 +14,7 @@ among the masks, -1 elsewhere. They stay as they are, and lend the fill no colou
 CycleGAN's generators have image and translated_image alone; CycleGAN+Seg's one mask, the union.
 MGD-GAN takes all masks at once, and to paint also background [1, C, H, W] and hole [1, 1, H, W],
 in [-1, 1]: the picture without its objects, and where they were (datasets/make_backgrounds.py).
+INIT takes image and style [1, 8], normally distributed numbers, and gives translated_image.
 """
 
 import argparse

@@ -63,7 +63,7 @@ def make_domain(
     "mode",
     [
         *("resize_and_crop", "crop", "scale_width_and_crop", "scale_width", "none"),
-        *("scale_shorter_and_crop", "scale_shorter"),
+        *("scale_shorter_and_crop", "scale_shorter", "enlarge_and_crop"),
     ],
 )
 def test_image_and_masks_stay_aligned_pixel_by_pixel(tmp_path, mode):
@@ -105,6 +105,9 @@ def test_geometry_of_every_mode():
     assert fit((100, 90), shorter, "x") == (48, 44)
     assert fit((60, 120), shorter, "x") == (44, 88)
     assert fit((30, 45), replace(how, mode="none"), "x") == (32, 44)
+    enlarged = replace(how, mode="enlarge_and_crop")
+    assert fit((39, 90), enlarged, "x") == (how.fine_size[0], round(90 * how.fine_size[0] / 39))
+    assert fit((100, 90), enlarged, "x") == (100, 90)
     with pytest.raises(UserError, match="smaller than the crop"):
         fit((39, 90), replace(how, mode="crop"), "x")
 

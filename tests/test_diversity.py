@@ -167,9 +167,10 @@ def test_objects_have_the_nearest_colour_of_the_other_domain(tmp_path, looks):
 
 
 def test_classes_are_domains_and_modes(looks):
-    found = by_class(RealPictures(looks, "train", Preparation()))
+    found = by_class(RealPictures(looks, "train", Preparation()), 100)
     assert list(found) == ["A0", "B0", "B1"]
     assert sum(map(len, found.values())) == 24
+    assert sum(map(len, by_class(RealPictures(looks, "train", Preparation()), 5).values())) == 10
     classifier = Classifier("small", "none", CPU, classes=[*found], exclusive=True)
     classifier.fit(found)
     assert all(

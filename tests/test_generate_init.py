@@ -173,25 +173,47 @@ def test_boxes_that_reach_out_of_the_picture_are_cut_and_named(street, capsys):
     assert "1 without a pixel in the picture" in capsys.readouterr().out
 
 
-def test_boxes_of_larger_pictures_are_refused(street, capsys):
-    typed = words(street)
+def enlarge_lists(street: Path, size: str) -> None:
+    """As if pictures four times as large had been annotated; `size` is what the lists say."""
     for name in ("day", "night"):
         path = street / f"{name}.txt"
         rows = [
             " ".join([row.split()[0], *(str(4 * float(x)) for x in row.split()[1:])])
             if row.startswith(("car", "person"))
-            else row
+            else row.replace("64 96 3", size)
             for row in path.read_text().split("\n")
         ]
         path.write_text("\n".join(rows))
-    fails(capsys, generate, typed, "boxes reach out of their pictures", "--rescale")
+
+
+def test_boxes_of_larger_pictures_are_refused(street, capsys):
+    typed = words(street)
+    enlarge_lists(street, "-")
+    fails(capsys, generate, typed, "boxes reach out of their pictures", "one size")
     assert not (street / "out").exists()
 
 
+@pytest.mark.parametrize("size", ["256 384 3", "384 256"])
+def test_boxes_of_larger_pictures_are_brought_to_their_size(street, capsys, size):
+    call(generate, words(street), "--image_size", "0")
+    expected = contents(street / "out")
+    typed = words(street, target="other")
+    enlarge_lists(street, size)
+    fails(capsys, generate, typed, "--rescale")
+    call(generate, typed, "--rescale", "--image_size", "0")
+    assert contents(street / "other") == expected
+
+
+def test_pictures_that_no_label_names_are_told(street, capsys):
+    Image.new("RGB", (96, 64)).save(street / "day/z.png")
+    call(generate, words(street))
+    assert "1 pictures in" in (out := capsys.readouterr().out) and "z.png first" in out
+
+
 WRONG = {
-    "1.0 12 30": ("c.png", "a box is a class and four numbers"),
-    "1.0 12 thirty 24": ("line 18", "a box is a class and four numbers"),
-    "1.0 12 30 24\ncar 1 2 3 4": ("it says how many boxes follow, and 2 do",),
+    "10.0 12 30": ("line 22 'car 10.0 12 30'", "a box is a class and four numbers"),
+    "10.0 12 thirty 24": ("line 22 'car 10.0 12 thirty 24'", "a box is a class and four numbers"),
+    "10.0 12 30 24\ncar 1 2 3 4": ("line 21 '1'", "it says how many boxes follow, and 2 do"),
 }
 
 
@@ -200,8 +222,7 @@ def test_a_line_that_is_no_box_is_named(street, capsys, text):
     typed = words(street)
     path = street / "day.txt"
     path.write_text(path.read_text().replace("10.0 12 30 24", text))
-    said = [word for word in WRONG[text] if not word.endswith("png") and "line" not in word]
-    fails(capsys, generate, typed, str(path), *said)
+    fails(capsys, generate, typed, str(path), *WRONG[text])
 
 
 def test_what_is_missing_is_named(street, capsys):
@@ -223,6 +244,7 @@ def test_xml_that_is_none_is_named(street, capsys):
     good = path.read_text()
     for bad, said in (
         (good[:50], "it is no XML"),
+        ('<?xml version="1.0" encoding="gbk"?>' + good, "it is no XML"),
         (good.replace("annotation>", "kml>"), "<kml>"),
         (good.replace("<xmin>5</xmin>", "<xmin>left</xmin>"), "no box of four numbers"),
     ):

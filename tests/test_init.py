@@ -10,8 +10,18 @@ from conftest import TINY
 from data.direction import BOTH_WAYS
 from data.scene import Scene
 from models import create_model
-from models.boxes import boxes_of, cut_out, enlarged, large_enough, objects_of, outside, picked
+from models.boxes import (
+    boxes_of,
+    cut_out,
+    enlarged,
+    large_enough,
+    object_boxes,
+    objects_in,
+    outside,
+    picked,
+)
 from models.init_codes import COINS, FOUND, FRESH, LEVELS, NOISE, OBJECTS, allowed, with_objects
+from models.init_styles import random_styles
 from models.networks.munit import (
     ContentEncoder,
     Decoder,
@@ -103,7 +113,7 @@ def test_a_decoder_takes_on_the_moments_of_its_style():
 def test_a_style_of_a_part_is_the_mean_of_its_features():
     features, weights = drawn(2, 5, 4, 4), torch.zeros(2, 1, 16, 16).double()
     weights[0, :, :8] = 1
-    weights[1, :, :1, :1] = 1  # less than a cell
+    weights[1, :, :6, :2] = 1  # less than a cell
     found = pooled(features, weights)
     torch.testing.assert_close(found[0], features[0, :, :2].mean((1, 2)))
     torch.testing.assert_close(found[1], features[1].mean((1, 2)))
@@ -168,19 +178,26 @@ def test_what_is_outside_all_boxes():
 def test_objects_are_drawn_evenly_among_those_that_are_there():
     there = torch.tensor([[False, True, False, True], [False] * 4])
     draws = torch.rand(2, 4000, generator=torch.Generator().manual_seed(0))
-    found = picked(there, draws)
+    found = torch.cat([picked(there, draw) for draw in draws.split(1, dim=1)], 1)
     assert set(found[0].tolist()) == {1, 3}
     assert 0.45 < (found[0] == 1).double().mean() < 0.55
+    for start in range(0, 40, 2):  # and none twice, as long as there are others
+        assert set(picked(there, draws[:, start : start + 2])[0].tolist()) == {1, 3}
+    assert sorted(picked(there, draws[:, :4])[0].tolist()) == [1, 1, 3, 3]
+    assert picked(there[:, :0], draws[:, :2]).tolist() == [[0, 0], [0, 0]]
 
 
 def test_an_object_is_what_the_picture_shows_in_its_box():
     scene = scene_of(2, 0)
-    objects, found = objects_of(scene, torch.tensor([[0.0, 0.9], [0.0, 0.9]]), 16, 16)
+    draws = torch.tensor([[0.0, 0.9], [0.0, 0.9]])
+    objects, found = objects_in(scene.image, *object_boxes(scene, 16), draws, 16)
     assert found.tolist() == [[True, True], [False, False]]
     assert (objects[1] == 0).all()
     box = enlarged(boxes_of(scene.masks > 0), (32, 32))[0]
     for number in range(2):
         torch.testing.assert_close(objects[0, number], cut_out(scene.image[0], box[number], 16))
+    half = cut_out(scene.image[0].bfloat16(), box[0], 16)
+    torch.testing.assert_close(half.double(), objects[0, 0], rtol=0, atol=0.02)
     whole = torch.tensor([0, 0, 32, 32])
     assert torch.equal(cut_out(scene.image[0], whole, 32), scene.image[0])
 
@@ -202,7 +219,7 @@ def test_a_batch_is_the_mean_of_its_pictures(words):
     singles = [losses_of({d: x.select([i]) for d, x in both.items()}) for i in range(3)]
     for name, value in losses_of(both).items():
         torch.testing.assert_close(value, torch.cat([own[name] for own in singles]), msg=name)
-        if name.startswith("object") and "half" not in words and name != "object_D":
+        if name.startswith("object") and "half" not in words:
             assert value[-1] == 0  # no object in the last pictures
 
 
@@ -247,6 +264,76 @@ def test_without_objects_a_step_is_munits():
         torch.testing.assert_close(found[name], value, rtol=1e-6, atol=0, msg=name)
 
 
+def test_an_objects_terms_are_those_of_the_paper():
+    """Section 3 and Eq. 4, written out once more; every picture has an object, K = 1."""
+    model = model_of()
+    both, net = scenes_of(model), model.networks
+    both = {d: x.select([0, 1]) for d, x in both.items()}
+    found, total = model.generator_losses(both)[0], {}
+    objects = {d: x.extras[OBJECTS][:, 0] for d, x in both.items()}
+    content = {d: net[f"content_{d}"](x) for d, x in objects.items()}
+    style = {d: net[f"style_{d}"](x) for d, x in objects.items()}
+    whole = {d: net[f"style_{d}"](x.image) for d, x in both.items()}
+
+    def add(name, value):
+        total[name] = total.get(name, 0) + value.flatten(1).mean(1)
+
+    def codes_made_again(domain, painted, of, wanted, share):
+        again = net[f"content_{domain}"](painted), net[f"style_{domain}"](painted)
+        add("object_content", share * (again[0] - of).abs())
+        add("object_style", share * (again[1] - wanted.detach()).abs())
+        return again
+
+    for d, e in BOTH_WAYS:
+        extras = both[d].extras
+        back = net[f"decoder_{d}"]
+        add("object_self", 10 * (back(content[d], style[d]) - objects[d]).abs())
+        at_random = extras[COINS] < 0.5
+        for wanted in (torch.where(at_random, extras[NOISE], whole[e]), style[e]):
+            painted = net[f"decoder_{e}"](content[d], wanted.detach())
+            again, _ = codes_made_again(e, painted, content[d], wanted, 1 / 3)
+            add("object_cycle", 10 / 2 * (back(again, style[d]) - objects[d]).abs())
+            for scores in net[f"D_{e}"](painted):
+                add("object_adv", 1 / 2 * (scores - 1) ** 2)
+        painted = back(content[d], whole[d].detach())
+        again, read = codes_made_again(d, painted, content[d], whole[d], 1 / 3)
+        add("object_swap", 10 * (back(again, style[d]) - objects[d]).abs())
+        swapped = back(net[f"content_{d}"](both[d].image), read)
+        add("whole_swap", 10 * (swapped - both[d].image).abs())
+    assert len(total) == 7
+    for name, value in total.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-6, atol=1e-9, msg=name)
+
+
+def test_discriminators_tell_real_pictures_and_objects_from_painted_ones():
+    model = model_of()
+    both, net, total = scenes_of(model, 2), model.networks, {"whole_D": 0, "object_D": 0}
+    both = {d: x.select([0]) for d, x in both.items()}
+    found = model.discriminator_losses(both)[0]
+    codes = model.codes_of(both)
+    for way in BOTH_WAYS:
+        judge, paint = net[f"D_{way.target}"], net[f"decoder_{way.target}"]
+        fake = paint(codes.wholes[way.source].content, both[way.source].extras[NOISE])
+        for a, b in zip(judge(fake), judge(both[way.target].image), strict=True):
+            total["whole_D"] += a.square().mean() + (b - 1).square().mean()
+        for value, _ in codes.foreign_styles(way):
+            for scores in judge(paint(codes.parts[way.source].content, value)):
+                total["object_D"] += scores.square().mean() / 2
+        for scores in judge(codes.parts[way.target].pictures):
+            total["object_D"] += (scores - 1).square().mean()
+    for name, value in total.items():
+        torch.testing.assert_close(found[name][0], value, rtol=1e-6, atol=0, msg=name)
+
+
+def test_styles_that_are_put_in_are_no_way_for_gradients():
+    model = model_of("--use_bg_style")
+    both = scenes_of(model, 2)
+    codes = model.codes_of(both)
+    styles = codes.foreign_styles(BOTH_WAYS[0]) + model.near_styles("A", codes, both["A"])
+    assert len(styles) == 4 and not any(value.requires_grad for value, _ in styles)
+    assert codes.wholes["A"].style.requires_grad
+
+
 def test_objects_teach_the_encoders_that_pictures_use():
     model = model_of("--lambda_g 0 --lambda_c 0 --lambda_s 0")
     losses = model.generator_losses(scenes_of(model))[0]
@@ -286,14 +373,21 @@ def test_pictures_without_any_object_still_teach():
     }
     losses = model.generator_losses(bare)[0]
     assert all(torch.isfinite(value).all() for value in losses.values())
-    assert all(
-        (value == 0).all() == name.startswith("object") or name == "whole_swap"
-        for name, value in losses.items()
-    )
+    zero = {name for name, value in losses.items() if (value == 0).all()}
+    assert zero == {"whole_swap", *(name for name in losses if name.startswith("object"))}
     assert COINS in both["A"].extras and OBJECTS in both["A"].extras
 
 
 # ---- inference
+
+
+@pytest.mark.parametrize("length", [3, 8, 16])
+def test_a_style_depends_on_name_seed_and_its_number_alone(length):
+    many = random_styles(["a", "b"], 0, (17, length))
+    for count in (1, 2, 3, 10):
+        assert torch.equal(random_styles(["b"], 0, (count, length))[0], many[1, :count])
+    assert not torch.equal(random_styles(["b"], 1, (1, length))[0], many[1, :1])
+    assert abs(float(random_styles(["a"], 0, (2000, length)).std()) - 1) < 0.05
 
 
 def test_translations_do_not_look_at_boxes_and_differ_by_style():
@@ -306,6 +400,7 @@ def test_translations_do_not_look_at_boxes_and_differ_by_style():
     for fake, other in zip(moved.fakes, bare.fakes, strict=True):
         assert torch.equal(fake.image, other.image)
     assert not torch.allclose(moved.fakes[0].image, moved.fakes[1].image)
+    assert moved.styles == ["style 1", "style 2", "style 3"]
     single = model.translate(scene.select([1]), "A")
     torch.testing.assert_close(single.fakes[1].image, moved.fakes[1].image[1:])
 
@@ -318,9 +413,11 @@ def test_pictures_and_objects_are_learnt_by_heart():
     model = model_of("--ngf 8 --mlp_dim 32 --n_obj 2")
     for network in model.networks.values():
         network.float()
-    scenes = {d: scene.map(as_float) for d, scene in scenes_of(model, 4).items()}
-    smooth = {d: replace(x, image=avg_pool2d(x.image, 9, 1, 4)) for d, x in scenes.items()}
-    scenes = {d: with_objects(x, model.opt) for d, x in smooth.items()}
+    scenes = {}
+    for seed, domain in enumerate("AB"):
+        scene = scene_of(4, seed).map(as_float)
+        smooth = replace(scene, image=avg_pool2d(scene.image, 9, 1, 4))
+        scenes[domain] = with_objects(smooth, model.opt)
     weights = [w for n, x in model.networks.items() if "D_" not in n for w in x.parameters()]
     optimizer = torch.optim.Adam(weights, 0.002)
     for step in range(150):

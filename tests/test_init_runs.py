@@ -18,7 +18,7 @@ import train
 from conftest import ROOT, refused
 from datasets import generate_shapes_dataset
 from models.init_model import INITModel
-from scripts import contact_sheet
+from scripts import contact_sheet, export
 
 INIT = "--model init --style_dim 3 --mlp_dim 32 --niter 1 --niter_decay 0 --no_html --print_freq 2"
 
@@ -113,6 +113,29 @@ def test_results_are_scored_and_laid_out_in_a_grid(run, trained, capsys):
     assert width > 5 * 50 and 100 < height < 160  # two rows of a source and four styles
 
 
+def test_it_is_exported_with_a_style_as_input(run, trained):
+    export.main(["--name", "day2night", "--format", "torch"])
+    assert [path.name for path in Path("exported").iterdir()] == ["day2night_AtoB.pt2"]
+
+
+def test_grey_pictures_from_a_cache(run, looks, tmp_path):
+    data = Path(shutil.copytree(looks, tmp_path / "data"))
+    words = f"{INIT} --input_nc 1 --output_nc 1 --cache --precision fp16"
+    run(train.main, f"--name day2night {words}", data)
+    run(test_command.main, "--name day2night --n_styles 1 --keep_size", data)
+    assert picture("00000").shape[:2] == (48, 48)
+
+
+def test_pictures_are_tested_at_the_scale_of_training(run, looks):
+    run(train.main, f"--name day2night {INIT} --load_size 48 --crop_size 32", looks)
+    run(test_command.main, "--name day2night --n_styles 1", looks)
+    assert picture("00000").shape[:2] == (48, 48)
+    words = f"{INIT} --preprocess enlarge_and_crop --crop_size 36 --obj_size 16"
+    run(train.main, f"--name day2night --overwrite {words}", looks)
+    run(test_command.main, "--name day2night --n_styles 1", looks)
+    assert picture("00000").shape[:2] == (48, 48)
+
+
 def test_pictures_need_no_masks_and_keep_their_shape(run, trained, tmp_path):
     bare = tmp_path / "bare/testA"
     bare.mkdir(parents=True)
@@ -129,6 +152,7 @@ WRONG = {
     "--use_bg_style --granularity half_scale": ("--use_bg_style",),
     "--granularity half_scale --crop_size 36 --load_size 36": ("--fineSizeH 36", "multiple of 8"),
     "--n_obj 0": ("--n_obj 0", "at least 1"),
+    "--lr_policy step": ("--lr_policy", "--halve_every"),
     "--lambda_o -1": ("--lambda_o -1.0", "negative"),
 }
 
@@ -154,6 +178,7 @@ def test_styles_that_cannot_be_had_are_named(run, trained, tmp_path, capsys):
         ("--interpolate 1", ("--interpolate 1", "at least 2")),
         ("--interpolate 3 --n_styles 1", ("--interpolate", "give two")),
         ("--n_styles 0", ("--n_styles 0",)),
+        (f"--style_from {trained}/trainB/00000.png --direction AtoB --n_styles 2", ("--n_styles",)),
     ):
         words = f"--name day2night {words}"
         refused(capsys, lambda words=words: run(test_command.main, words, trained), *said)

@@ -9,7 +9,11 @@ from test_execution import scenes, trained
 
 import train
 from conftest import TINY, one_line_error, train_options
+from data import create_dataset
+from data.base_dataset import Draw
+from models import names
 from models.estimate import estimate, memory_line
+from options.train_options import TrainOptions
 from util.memory import PeakBytes, enough_memory
 
 
@@ -113,3 +117,13 @@ def test_the_recipe_is_estimated(precision):
     plain, _ = estimate(train_options(words), sample)
     averaged, _ = estimate(train_options(f"{words} --ema 100 --paste_on fill"), sample)
     assert plain < averaged < 1.5 * plain
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("model", names())
+def test_a_step_of_every_model_is_estimated(shapes, model, precision):
+    """In half precision as well, where not every operation is there on a CPU."""
+    words = f"--dataroot {shapes} --model {model} --precision {precision}".split()
+    opt = TrainOptions().parse([*TINY, *words])
+    dataset = create_dataset(opt)
+    assert estimate(opt, dataset[Draw(0, 0, 0)])[0] > 0

@@ -84,7 +84,7 @@ def known(many, tmp_path_factory) -> dict[str, dict[str, float]]:
     folders = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(KINDS, "small", replace(KINDS["small"], steps=60))
-        patch.setattr(yardsticks, "load_lpips", lambda device: Distance())
+        patch.setattr(yardsticks, "load_lpips", lambda device, asked: Distance())
         for translate in (perfect, broken):
             for told_apart in (True, False):
                 folder = tmp_path_factory.mktemp("known") / "results"

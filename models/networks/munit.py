@@ -17,6 +17,7 @@ TINY = 1e-6
 SLOPE = 0.2
 HALVINGS = 4  # of a discriminator at each size
 STYLE_HALVINGS = 4
+LEFT = 0.05  # of a picture, at least, where features are averaged
 
 
 class ContentEncoder(nn.Module):
@@ -40,7 +41,8 @@ class StyleEncoder(nn.Module):
     """How a picture looks, or a part of it; without any norm, which would take that away.
 
     image [B, C, H, W] -> [B, S]. With weights [B, 1, H, W] in [0, 1], features are averaged where
-    these are; a picture of whose weights not one cell of features is left is seen as a whole.
+    these are; a picture of which they leave less than a twentieth, or less than one cell of
+    features, is seen as a whole.
     """
 
     def __init__(self, *, image_channels: int = 3, width: int = 64, styles: int = 8):
@@ -69,7 +71,8 @@ def pooled(features: Tensor, weights: Tensor | None) -> Tensor:
     share = interpolate(weights, features.shape[-2:], mode="area")  # [B, 1, h, w]
     total = share.sum((2, 3))
     chosen = (features * share).sum((2, 3)) / total.clamp(min=TINY)
-    return torch.where(total < 1, everything, chosen)
+    enough = (total >= 1) & (weights.mean((2, 3)) >= LEFT)
+    return torch.where(enough, chosen, everything)
 
 
 class Decoder(nn.Module):

@@ -125,9 +125,10 @@ def recover_styles(laboratory: Laboratory, rows: Sequence[Row]) -> None:
 
 @torch.no_grad()
 def share_of(model, scenes: Sequence[Scene], way) -> float:
-    batch = Scene.cat([scenes[i] for i in range(len(scenes))]).normalized()
+    batch = Scene.cat([scenes[i] for i in range(len(scenes))])
+    batch = model.on_device({way.source: batch})[way.source]
     generator = torch.Generator().manual_seed(0)
-    styles = torch.randn(len(batch), model.opt.style_dim, generator=generator)
+    styles = torch.randn(len(batch), model.opt.style_dim, generator=generator).to(model.device)
     content = model.network("content", way.source, "whole")(batch.image)
     fakes = model.network("decoder", way.target, "whole")(content, styles)
     read = model.network("style", way.target, "whole")(fakes)

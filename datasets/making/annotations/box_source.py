@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from data.pictures import UnreadableError, list_pictures, read_header
 from datasets.making.annotations import coco, init_lists, voc_boxes
 from datasets.making.annotations.document import Document, Request, keep_wanted
 from datasets.making.annotations.finder import PictureFinder
@@ -15,6 +16,7 @@ from datasets.making.annotations.source import (
 )
 from datasets.making.annotations.splits import SPLITS
 from datasets.making.categories import nearest_first, split_names
+from datasets.making.photos import proportional
 from datasets.making.sources import Annotated, Listing, Source, Task
 from util.errors import UserError
 
@@ -23,7 +25,10 @@ class BoxedPictures(Source):
     """Pictures of two domains and their boxes, which are written as rectangular masks."""
 
     title = "boxes"
-    misfits = ("boxes reach out of their pictures", "try --rescale if pictures were resized since")
+    misfits = (
+        "boxes reach out of their pictures",
+        "bring pictures and boxes to one size (--rescale does, where labels say the size)",
+    )
     bare = True
 
     def __init__(self, args):
@@ -59,6 +64,7 @@ class BoxedPictures(Source):
                 read += document.read
                 for (category, reason), count in document.left_out.items():
                     listing.left_out[domain if category else "", reason] += count
+            self.tell_of_unlisted(listing.tasks, domain)
         tell_of_shared(listing.tasks)
         return Listing(listing.tasks, read, listing.left_out)
 
@@ -82,7 +88,7 @@ class BoxedPictures(Source):
         request = Request(path.parent, (), wanted, self.args.crowd == "keep", boxes=True, bare=True)
         if path.is_file():
             if path.suffix.lower() == ".json":
-                return coco.CocoFile(path).document(split, request)
+                return coco.CocoFile(path, f"--labels{domain}").document(split, request)
             return init_lists.read_list(path, split, request)
         if any(path.rglob("*.xml")):
             return voc_boxes.read(path, split, request)
@@ -117,7 +123,7 @@ class BoxedPictures(Source):
 
     def tasks_of(self, document: Document, domain: str) -> list[Task]:
         """One task per picture, those without a box as well."""
-        finder = PictureFinder(Path(self.images(domain)))
+        finder = PictureFinder(Path(self.images(domain)), f"--images{domain}")
         files = find_pictures(document.pictures, finder, document)
         return [
             Task(
@@ -125,13 +131,38 @@ class BoxedPictures(Source):
                 domain,
                 safe_name(picture.key),
                 path,
-                (picture.size, tuple(picture.instances)),
+                (oriented(picture.size, path), tuple(picture.instances)),
                 (),
                 len(picture.instances),
             )
             for picture, path in zip(document.pictures, files, strict=True)
         ]
 
+    def tell_of_unlisted(self, tasks: list[Task], domain: str) -> None:
+        """How many pictures no label names: some tools write nothing of one without a box."""
+        folder = Path(self.images(domain))
+        named = {task.picture for task in tasks if task.domain == domain}
+        rest = [name for name in list_pictures(folder).values() if folder / name not in named]
+        if rest:
+            print(
+                f"note: {len(rest)} pictures in {folder} are in no labels of {domain}, {rest[0]} "
+                "first; left out"
+            )
+
     def read(self, task: Task) -> Annotated:
         found = read_annotated(task, self.args)
         return shorter_side(found, self.args.image_size) if self.args.image_size else found
+
+
+def oriented(size: tuple[int, int] | None, path: Path) -> tuple[int, int] | None:
+    """The (height, width) that labels say, or the other way round where only that is like the file.
+
+    Lists of INIT's pictures do not say which of the two stands first.
+    """
+    try:
+        own = read_header(path).size if size and path.is_file() else size
+    except UnreadableError:  # which is said when the picture is read
+        return size
+    if size and not proportional(size, own) and proportional(size[::-1], own):
+        return size[::-1]
+    return size

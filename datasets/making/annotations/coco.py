@@ -47,11 +47,13 @@ def annotation_files(request: Request) -> list[tuple[str, Path]]:
 class CocoFile:
     """One file: all of it that is not needed, often gigabytes, is let go when it was read."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, flag: str = "--annotations"):
+        """flag is the one that files are named by."""
         self.path = path
+        self.flag = flag
 
     def document(self, split: str, request: Request) -> Document:
-        contents = load_json(self.path)
+        contents = load_json(self.path, self.flag)
         if not isinstance(contents, dict):
             self.refuse("it is a list")
         document = Document(self.path, split, folders=likely_folders(self.path, request.root))
@@ -209,7 +211,7 @@ class CocoFile:
     def refuse(self, reason: str):
         raise UserError(
             f"{self.path} is not in COCO format ({reason}): mend it, or name the right file by "
-            "--annotations"
+            f"{self.flag}"
         )
 
 

@@ -101,12 +101,12 @@ def refuse(path: Path, reason: str, form: str):
     )
 
 
-def load_json(path: Path):
-    """The contents of a JSON file. Raises UserError if it is none."""
+def load_json(path: Path, flag: str = "--annotations"):
+    """The contents of a JSON file that was named by a flag. Raises UserError if it is none."""
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file (see --annotations)") from None
+        raise UserError(f"{path}: there is no such file (see {flag})") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON ({error}): fetch it again") from None
 

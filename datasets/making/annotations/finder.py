@@ -19,8 +19,10 @@ class PictureFinder:
     `STEM.*` stands for a picture with any suffix.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, flag: str = "--images"):
+        """flag is the one that the folder is named by."""
         self.folder = folder
+        self.flag = flag
 
     @cached_property
     def by_stem(self) -> dict[str, list[str]]:
@@ -64,7 +66,7 @@ class PictureFinder:
     def ambiguous(self, name: str, first: str, second: str) -> UserError:
         return UserError(
             f"{name} may be {self.folder / first} or {self.folder / second}: name the folder of "
-            "the pictures by --images, or make the file names differ"
+            f"the pictures by {self.flag}, or make the file names differ"
         )
 
     def by_end(self, parts: list[str], fold: Callable[[str], str], name: str) -> str:

@@ -4,7 +4,7 @@ One file with a block for each picture, and empty lines between blocks:
 
     0                          a number
     sunny/0001.png             the picture
-    1208 1920                  its size, which is not needed
+    1208 1920                  its height and width, or the other way round
     0
     2                          how many boxes
     car 12.0 40.5 80.0 96.0    a class and the edges left, top, right and bottom, in pixels
@@ -45,7 +45,7 @@ def read_list(path: Path, split: str, request: Request) -> Document:
         (_, picture), count = block[1], block[4]
         if not count[1].isdecimal() or int(count[1]) != len(block) - 5:
             refuse(path, count, f"it says how many boxes follow, and {len(block) - 5} do")
-        add_picture(document, picture, block[5:], request, path)
+        add_picture(document, picture, block[5:], request, path, size_in(block[2][1]))
     unique_keys(document)
     return document
 
@@ -71,11 +71,23 @@ def blocks_of(path: Path) -> Iterator[list[Line]]:
             yield list(block)
 
 
+def size_in(text: str) -> tuple[int, int] | None:
+    """The first two numbers of a line that says how large a picture is; None if it has none."""
+    found = [int(word) for word in re.findall(r"\d+", text)[:2]]
+    return (found[0], found[1]) if len(found) == 2 and min(found) > 0 else None
+
+
 def add_picture(
-    document: Document, name: str, boxes: Iterable[Line], request: Request, path: Path
+    document: Document,
+    name: str,
+    boxes: Iterable[Line],
+    request: Request,
+    path: Path,
+    size: tuple[int, int] | None = None,
 ) -> None:
     """A picture with its boxes of wanted classes."""
-    picture = AnnotatedPicture(Path(name.replace("\\", "/")).with_suffix("").as_posix(), name)
+    key = Path(name.replace("\\", "/")).with_suffix("").as_posix()
+    picture = AnnotatedPicture(key, name, size)
     for line in boxes:
         document.read += 1
         category, *numbers = line[1].split()

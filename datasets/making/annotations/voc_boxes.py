@@ -9,13 +9,12 @@ from datasets.making.annotations.document import (
     Document,
     Instance,
     Request,
-    refuse,
     unique_keys,
 )
 from datasets.making.annotations.regions import NoRegionError, rectangle_between
 from datasets.making.sources import OTHER_CATEGORY
+from util.errors import UserError
 
-TITLE = "Pascal VOC (boxes)"
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -35,13 +34,17 @@ def read(folder: Path, split: str, request: Request) -> Document:
     return document
 
 
+def refuse(path: Path, reason: str):
+    raise UserError(f"{path} is not in Pascal VOC's format of boxes ({reason}): mend it")
+
+
 def parsed(path: Path) -> ElementTree.Element:
     try:
         root = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
-        refuse(path, f"it is no XML: {error}", TITLE)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        refuse(path, f"it is no XML: {error}")
     if root.tag != "annotation":
-        refuse(path, f"it begins with <{root.tag}> and not with <annotation>", TITLE)
+        refuse(path, f"it begins with <{root.tag}> and not with <annotation>")
     return root
 
 
@@ -65,7 +68,7 @@ def add(
     except NoRegionError as error:
         document.leave_out(str(error), category)
     except ValueError as error:
-        refuse(document.path, f"{label} has no box of four numbers: {error}", TITLE)
+        refuse(document.path, f"{label} has no box of four numbers: {error}")
 
 
 def size_of(root: ElementTree.Element, path: Path) -> tuple[int, int] | None:
@@ -74,7 +77,7 @@ def size_of(root: ElementTree.Element, path: Path) -> tuple[int, int] | None:
     try:
         height, width = (round(float(text or 0)) for text in found)
     except (ValueError, OverflowError):
-        refuse(path, f"its size is {' x '.join(found)}", TITLE)
+        refuse(path, f"its size is {' x '.join(found)}")
     return (height, width) if height > 0 and width > 0 else None
 
 
