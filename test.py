@@ -62,7 +62,8 @@ def test(opt) -> Path:
         done = 0
         for places, batch in batches_of_one_size(scenes, count, opt.batch_size):
             moved = translate(batch, way)
-            results.add(places, batch, shown(way, moved), moved.steps, way)
+            columns = shown(way, moved)
+            results.add(places, batch, columns, way, steps=moved.steps, numbers=moved.numbers)
             done += len(batch)
             results.report(way.source, done, count, len(scenes), masks)
     results.write()

@@ -1,6 +1,5 @@
 """What a model asks of each picture besides its masks: further pictures, masks, or numbers."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -9,8 +8,10 @@ import torch
 from torch import Tensor
 
 from data.inpainting import harmonic, hole_of, inpaint
+from data.labels import read_labels
 from data.masks import read_mask
 from data.pictures import list_pictures, read_image
+from data.values import read_values
 from util.errors import UserError
 
 PICTURES = ("picture", "background")  # kinds with the channels of a picture
@@ -22,6 +23,8 @@ class Extras:
 
     picture, mask  `{phase}{domain}_{name}/STEM.png`, as large as the picture
     value          `{phase}{domain}_{name}.csv`, a line `STEM,number[,number…]` for each picture
+    label          `{phase}{domain}_label.csv`, or folders of classes, see `read_labels`; -1 of a
+                   picture without one
     hole           a mask likewise, where the objects are and a little around them
     background     a picture likewise, filled inside the hole: the picture without its objects
 
@@ -47,6 +50,8 @@ class Extras:
             self.kinds[name] = kind
             if kind == "value":
                 found = self.values[name] = read_values(place)
+            elif kind == "label":
+                found = self.values[name] = read_labels(root, folder, names)
             else:
                 listed = list_pictures(place) if place.is_dir() else {}
                 found = {stem.replace("/", "_"): place / file for stem, file in listed.items()}
@@ -115,21 +120,3 @@ class Extras:
 def kinds_of(opt) -> dict[str, str]:
     """What the model asks for: name -> kind."""
     return getattr(opt, "extras", {})
-
-
-def read_values(path: Path) -> dict[str, Tensor]:
-    """Numbers by a picture's name: whole ones as integers, such as labels, else as floats."""
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file; a line in it is STEM,number")
-    found = {}
-    with open(path, newline="", encoding="utf-8") as file:
-        for line, row in enumerate(csv.reader(file), 1):
-            if not row:
-                continue
-            try:
-                numbers = [float(word) for word in row[1:]]
-            except ValueError:
-                raise UserError(f"{path}, line {line}: {row[1:]} are no numbers") from None
-            whole = all(number.is_integer() for number in numbers)
-            found[row[0]] = torch.tensor(numbers).long() if whole else torch.tensor(numbers)
-    return found

@@ -118,7 +118,7 @@ class Classifier:
     ):
         self.name = kind
         self.classes = list(classes)
-        self.loss = F.cross_entropy if exclusive else F.binary_cross_entropy_with_logits
+        self.exclusive = exclusive
         self.kind = KINDS[kind]
         self.device = device
         self.seed = seed
@@ -137,13 +137,14 @@ class Classifier:
         optimizer = torch.optim.Adam(self.head.parameters(), lr=self.kind.rate)
         wanted = torch.eye(len(examples), device=self.device).repeat_interleave(each, 0)
         draws = torch.Generator().manual_seed(self.seed)
+        loss_of = F.cross_entropy if self.exclusive else F.binary_cross_entropy_with_logits
         self.head.train()
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(self.seed)  # of dropout
             for _ in range(self.kind.steps):
                 batch = [own[torch.randint(len(own), (each,), generator=draws)] for own in examples]
                 scores = self.head(torch.cat(batch).to(self.device))
-                loss = self.loss(scores, wanted)
+                loss = loss_of(scores, wanted)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -188,8 +189,11 @@ class Classifier:
                 found.append(x)
         return found
 
-    def accuracy(self, pictures: list[Tensor], domain: str) -> float:
-        """The share of pictures that are recognised as their domain's."""
-        column = self.classes.index(domain)
-        right = [self.scores(batch)[:, column] > 0 for batch in self.batches(pictures)]
+    def accuracy(self, pictures: list[Tensor], name: str) -> float:
+        """The share of a class's pictures that are recognised as its own."""
+        column, right = self.classes.index(name), []
+        for batch in self.batches(pictures):
+            scores = self.scores(batch)
+            own = scores.argmax(1) == column if self.exclusive else scores[:, column] > 0
+            right.append(own)
         return float(torch.cat(right).float().mean())

@@ -11,7 +11,7 @@ by their numbers; an instance whose translated mask is empty, or has no file, ha
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ class Pair:
     translated_foreground  the same of the translation; None if the model translates no masks
     told_apart         whether the results of this direction tell instances apart
     others             files of further translations of the picture, in other styles
+    numbers            what else the model said of the picture, by name
     """
 
     name: str
@@ -53,6 +54,7 @@ class Pair:
     translated_foreground: np.ndarray | None
     told_apart: bool = True
     others: tuple[Path, ...] = ()
+    numbers: Mapping[str, list] = field(default_factory=dict)
 
     def results(self) -> list[np.ndarray]:
         """All translations of the picture, uint8 [H, W, 3]; the first one is `translated`."""
@@ -102,6 +104,7 @@ class PairFiles:
     told_apart: bool
     with_masks: bool
     ours: bool = False
+    numbers: Mapping[str, list] = field(default_factory=dict)
 
     def load(self) -> Pair:
         real, fake = f"real_{self.way.source}", f"fake_{self.way.target}"
@@ -128,6 +131,7 @@ class PairFiles:
             own,
             self.told_apart,
             tuple(self.others(fake)),
+            self.numbers,
         )
 
     def others(self, fake: str) -> Iterator[Path]:
@@ -242,9 +246,11 @@ class PairFolder:
         keys = {key for files in own.values() for key in files}
         fake = f"fake_{self.ways[source].target}"
         told = any(key.startswith(f"{fake}_mask_") for key in keys)
-        masks, ours = told or f"{fake}_seg" in keys, self.listing is not None
+        masks, listed = told or f"{fake}_seg" in keys, (self.listing or {}).get("pictures", ())
+        ours, way = self.listing is not None, self.ways[source]
+        numbers = {x["name"]: x.get("numbers", {}) for x in listed if x["source"] == source}
         return [
-            PairFiles(stem, self.ways[source], self.folder, files, told, masks, ours)
+            PairFiles(stem, way, self.folder, files, told, masks, ours, numbers.get(stem, {}))
             for stem, files in own.items()
         ]
 

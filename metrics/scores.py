@@ -4,12 +4,14 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from metrics.appearance import Appearance
+from metrics.attention import Attention
 from metrics.background import Background
 from metrics.base import Better, Declared
 from metrics.classification import classification_scores
 from metrics.detection import Detection
 from metrics.diversity import Diversity, InceptionScores
 from metrics.features import distance_scores
+from metrics.labels import Labels
 from metrics.masks import Masks
 from metrics.perceptual import Perceptual
 from metrics.shapes import Shapes
@@ -27,6 +29,8 @@ SCORES: dict[str, Declared] = {  # by the words of --metrics
     "appearance": Appearance.scores,
     "diversity": Diversity.scores,
     "inception": InceptionScores.scores,
+    "labels": Labels.scores,
+    "attention": Attention.scores,
 }
 AUTO = ("background", "mask", "shapes", "appearance")  # what `auto` measures, where it can
 

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import torch
 
-from metrics.appearance import Appearance, by_class, looks_file, read_looks
+from metrics.appearance import Appearance, looks_file, read_looks
+from metrics.attention import Attention
 from metrics.background import Background
 from metrics.base import Metric
-from metrics.classification import Classification, TrainedClassifier
-from metrics.classifier import Classifier
+from metrics.classification import Classification
 from metrics.detection import Detection
-from metrics.detectors import MaskRCNN, ShapeDetector, category_id
+from metrics.detectors import ShapeDetector, category_id
 from metrics.diversity import (
     Diversity,
     InceptionScores,
@@ -21,25 +20,23 @@ from metrics.diversity import (
     lpips_distance,
 )
 from metrics.features import (
-    INCEPTION,
     FeatureDistances,
-    Features,
     check_package,
-    classifier_features,
-    inception_features,
-    inception_file,
 )
+from metrics.labels import Labels
+from metrics.learned import Learned
 from metrics.masks import Masks
 from metrics.pairs import PairFolder
-from metrics.perceptual import Perceptual, load_lpips, lpips_at_hand
+from metrics.perceptual import Perceptual
 from metrics.provenance import check_sources, untranslated
-from metrics.reals import Preparation, RealPictures
+from metrics.reals import Preparation
 from metrics.scores import AUTO, SCORES
 from metrics.shapes import TARGETS, Backgrounds, Shapes, background_folder
 from util.errors import UserError
 
 METRICS = tuple(SCORES)
-SOME, MANY = 60, 2000  # real pictures of a domain: to compare with one another, to learn from
+SOME = 60  # real pictures of a domain that are compared with one another
+BY_CLASSIFIER = {"classification", "masked_classification", "inception", "labels"}
 OF_MASKS = (
     *("shapes", "background", "lpips", "mask", "masked_classification", "detection"),
     "appearance",
@@ -76,11 +73,7 @@ class Yardsticks:
         self.root = Path(opt.dataroot)
         self.notes: list[str] = []  # what a reader of a folder's scores has to know
         self.said: set[str] = set()
-        self.trained, self.features, self.reals = map(cache, (self.train, self.find, self.real))
-        self.sorter = cache(self.sort)
-        self.mask_rcnn = cache(lambda: MaskRCNN(opt.detector_weights, device))
-        asked = "--metrics lpips" if "lpips" in opt.metrics else "--distance lpips"
-        self.lpips = cache(lambda: load_lpips(device, asked))
+        self.shared = Learned(opt, device)
         self.check()
 
     def check(self) -> None:
@@ -90,17 +83,16 @@ class Yardsticks:
         distances = names & {"fid", "kid"}
         if distances:
             check_package()
-            self.inception()
-        if names & {"classification", "masked_classification", "inception"} or (
-            (distances and not self.inception()) or ("diversity" in names and not self.by_lpips())
-        ):
-            self.classifier()
-        if "lpips" in names or ("diversity" in names and self.by_lpips()):
-            self.lpips()
+            self.shared.inception()
+        by_features = "diversity" in names and not self.shared.by_lpips()
+        if names & BY_CLASSIFIER or by_features or (distances and not self.shared.inception()):
+            self.shared.classifier()
+        if "lpips" in names or ("diversity" in names and not by_features):
+            self.shared.lpips()
         by_shape = self.opt.detector == "shapes" or (self.opt.detector == "auto" and drawn)
         if "detection" in names and not by_shape:
             self.check_categories()
-            self.mask_rcnn()
+            self.shared.mask_rcnn()
 
     def check_categories(self) -> None:
         if {*self.opt.categories} != {"A", "B"}:
@@ -169,7 +161,7 @@ class Yardsticks:
         makers: dict[str, Callable[[], Metric]] = {
             "shapes": lambda: Shapes(subject.source, subject.backgrounds()),
             "background": lambda: Background(self.device),
-            "lpips": lambda: Perceptual(self.lpips(), self.device),
+            "lpips": lambda: Perceptual(self.shared.lpips(), self.device),
             "mask": Masks,
             "classification": lambda: self.classification(subject, False),
             "masked_classification": lambda: self.classification(subject, True),
@@ -177,31 +169,33 @@ class Yardsticks:
             "appearance": lambda: self.appearance(subject),
             "diversity": lambda: self.diversity(subject),
             "inception": lambda: self.inception_scores(subject),
+            "labels": lambda: self.labels(subject),
+            "attention": Attention,
         }
         yield from (makers[name]() for name in names if name in makers)
         if distances := [name for name in names if name in ("fid", "kid")]:
-            reals = self.reals(subject.phase, subject.preparation)
+            reals = self.shared.reals(subject.phase, subject.preparation)
             self.warn(reals.few(subject.target))
-            if not self.inception():
+            if not self.shared.inception():
                 self.warn_of_training(subject, False)
                 self.note(
                     f"FID and KID use the features of the classifier {self.opt.classifier}: to be "
                     "compared with one another, not with those of papers"
                 )
-            features = self.features(subject.preparation)
+            features = self.shared.features(subject.preparation)
             yield FeatureDistances(distances, features, reals, subject.target, self.opt.seed)
 
     def classification(self, subject: Subject, masked: bool) -> Classification:
-        trained = self.trained(subject.preparation, masked)
+        trained = self.shared.trained(subject.preparation, masked)
         self.warn_of_training(subject, masked)
-        test = self.reals(subject.phase, subject.preparation)
+        test = self.shared.reals(subject.phase, subject.preparation)
         if test.folder(subject.target).is_dir():
             self.warn(test.few(subject.target, masked))
         return Classification(trained, test, subject.target)
 
     def warn_of_training(self, subject: Subject, masked: bool) -> None:
         for domain in "AB":
-            train = self.reals(self.opt.train_phase, subject.preparation)
+            train = self.shared.reals(self.opt.train_phase, subject.preparation)
             self.warn(train.few(domain, masked))
 
     def detection(self, subject: Subject) -> Detection:
@@ -210,7 +204,7 @@ class Yardsticks:
             return Detection(detector, TARGETS[subject.source], "the exact detector of shapes")
         self.check_categories()
         protocol = f"Mask R-CNN (ResNet-50, FPN), weights {self.opt.detector_weights}"
-        return Detection(self.mask_rcnn(), self.opt.categories[subject.target], protocol)
+        return Detection(self.shared.mask_rcnn(), self.opt.categories[subject.target], protocol)
 
     def appearance(self, subject: Subject) -> Appearance:
         if not self.knows_looks(subject):
@@ -221,70 +215,33 @@ class Yardsticks:
         return Appearance(read_looks(self.root, subject.phase, subject.target))
 
     def diversity(self, subject: Subject) -> Diversity:
-        real = self.reals(subject.phase, subject.preparation)
+        real = self.shared.reals(subject.phase, subject.preparation)
         there = real.folder(subject.target).is_dir()
         reals = [image for image, _ in real.of(subject.target, most=SOME)] if there else []
-        if self.by_lpips():
-            return Diversity("lpips", lpips_distance(self.lpips()), reals, self.device)
+        if self.shared.by_lpips():
+            return Diversity("lpips", lpips_distance(self.shared.lpips()), reals, self.device)
         self.warn_of_training(subject, False)
         self.note(
             f"diversity is in the features of the classifier {self.opt.classifier}: to be compared "
             "with one another, not with LPIPS of papers"
         )
-        classifier = self.trained(subject.preparation, False).classifier
+        classifier = self.shared.trained(subject.preparation, False).classifier
         return Diversity(self.opt.classifier, classifier_distance(classifier), reals, self.device)
-
-    def by_lpips(self) -> bool:
-        kind = self.opt.distance
-        return kind == "lpips" or (kind == "auto" and lpips_at_hand())
 
     def inception_scores(self, subject: Subject) -> InceptionScores:
         self.warn_of_training(subject, False)
-        classifier = self.sorter(subject.preparation)
+        classifier = self.shared.sorter(subject.preparation)
         name = f"{classifier.name} of {', '.join(classifier.classes)}"
         return InceptionScores(
             lambda pictures: classifier.scores(pictures).softmax(1), name, self.device
         )
 
-    # ---- what they share
+    def labels(self, subject: Subject) -> Labels:
+        test = self.shared.reals(subject.phase, subject.preparation)
+        classifier = self.shared.reader(subject.preparation, subject.target)
+        return Labels(classifier, test, subject.source, subject.target)
 
-    def real(self, phase: str, preparation: Preparation) -> RealPictures:
-        return RealPictures(self.root, phase, preparation)
-
-    def classifier(self) -> Classifier:
-        opt = self.opt
-        return Classifier(opt.classifier, opt.classifier_weights, self.device, opt.seed)
-
-    def train(self, preparation: Preparation, masked: bool) -> TrainedClassifier:
-        opt = self.opt
-        print(f"fitting the classifier {opt.classifier}{' to masked pictures' * masked}")
-        reals = self.reals(opt.train_phase, preparation)
-        return TrainedClassifier(self.classifier(), reals, masked)
-
-    def sort(self, preparation: Preparation) -> Classifier:
-        """A classifier of domains, and of the modes of their pictures where these are known."""
-        opt = self.opt
-        pictures = by_class(self.reals(opt.train_phase, preparation), MANY)
-        print(f"fitting the classifier {opt.classifier} to {', '.join(pictures)}")
-        weights = (opt.classifier, opt.classifier_weights, self.device, opt.seed)
-        classifier = Classifier(*weights, [*pictures], exclusive=True)
-        classifier.fit(pictures)
-        return classifier
-
-    def inception(self) -> Path | None:
-        """Inception's weights, if FID and KID are to use them."""
-        path = inception_file(self.opt.inception_weights)
-        if self.opt.features == "inception" and not path:
-            raise UserError(
-                f"--features inception: put {INCEPTION} into {torch.hub.get_dir()}/checkpoints, or "
-                "name the file: --inception_weights FILE"
-            )
-        return path if self.opt.features != "classifier" else None
-
-    def find(self, preparation: Preparation) -> Features:
-        if path := self.inception():
-            return inception_features(path, self.device)
-        return classifier_features(self.trained(preparation, False).classifier)
+    # ---- notes
 
     def warn(self, text: str) -> None:
         if text:

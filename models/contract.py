@@ -29,6 +29,7 @@ class Translated:
     extras  further pictures by name, [B, 1 or C, H, W] in [-1, 1], such as where it looked
     steps   those of a sequential translation, in order
     styles  what the fakes are called, if there are several
+    numbers further numbers of each picture by name, [B, …], such as the windows it was seen through
     """
 
     real: Scene
@@ -37,6 +38,7 @@ class Translated:
     extras: Mapping[str, Tensor] = field(default_factory=dict)
     steps: Sequence[Step] = ()
     styles: Sequence[str] = ()
+    numbers: Mapping[str, Tensor] = field(default_factory=dict)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Translated":
         """`function` applied to each of the tensors."""
@@ -47,6 +49,7 @@ class Translated:
             {name: function(picture) for name, picture in self.extras.items()},
             [step._replace(canvas=step.canvas.map(function)) for step in self.steps],
             self.styles,
+            {name: function(values) for name, values in self.numbers.items()},
         )
 
 
@@ -67,7 +70,7 @@ class Declared:
     less_memory: ClassVar[str] = "lower --batch_size or --crop_size, or raise --accumulate"
     needs: ClassVar[frozenset[str]] = frozenset()  # `masks`, or names of extras
     tells_instances_apart: ClassVar[bool] = False
-    extras: ClassVar[Mapping[str, str]] = {}  # name -> picture, mask, value; with ?: it may have
+    extras: ClassVar[Mapping[str, str]] = {}  # name -> picture, mask, value, …; ?: it may have
     scored_by: ClassVar[Sequence[str]] = ("shapes", "background", "mask")  # evaluate.py's auto
     tests_in_eval_mode: ClassVar[bool] = False  # else only with --eval
     architecture_options: ClassVar[Sequence[str]] = ()  # a test takes them from the run
@@ -77,6 +80,11 @@ class Declared:
     def extras_of(cls, opt) -> dict[str, str]:
         """The extras with these options."""
         return dict(cls.extras)
+
+    @classmethod
+    def ways(cls, opt) -> Sequence[Direction]:
+        """The directions with these options; a model may be trained for some of its own alone."""
+        return cls.directions
 
     @classmethod
     def needs_masks(cls, opt) -> bool:

@@ -70,9 +70,16 @@ class Results:
             (folder / name).unlink(missing_ok=True)
 
     def add(
-        self, places: Sequence[int], batch: "Scene", columns: Sequence, steps: Sequence, way
+        self,
+        places: Sequence[int],
+        batch: "Scene",
+        columns: Sequence,
+        way,
+        *,
+        steps: Sequence = (),
+        numbers: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Write one batch: every column, every instance's mask, every step.
+        """Write one batch: every column, every instance's mask, every step, and further numbers.
 
         places are those of its pictures on the page, among the ones of this direction. The columns
         are what `models.showcase.shown` makes of a translation, whose masks may be fewer than the
@@ -103,6 +110,7 @@ class Results:
                 "outlines": outlines,
                 "steps": self.save_steps(f"{name}_{fake.role}", batch.numbers[i], steps, i),
                 "boxes": {n: scaled(box, height / tall, width / wide) for n, box in boxes.items()},
+                "numbers": {n: values[i].tolist() for n, values in (numbers or {}).items()},
             }
         self.directions[way.name] = {
             "source": way.source,

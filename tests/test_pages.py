@@ -50,7 +50,7 @@ def results_of(folder: Path, names=NAMES, counts=(3, 2, 1, 1, 2, 1), size: int =
         fake = Scene(-scene.image, scene.masks.flip(-1), scene.present, list(names), scene.numbers)
         steps = [Step(i, i + 1, fake) for i in range(3)]
         columns = shown(way, Translated(scene, [fake], scene, steps=steps))
-        results.add(list(range(len(names))), scene, columns, steps, way)
+        results.add(list(range(len(names))), scene, columns, way, steps=steps)
     results.write()
     return folder
 

@@ -10,7 +10,7 @@ from scoring import call, copy_as_results, scores
 from torch import nn
 
 from data.direction import BOTH_WAYS
-from metrics import yardsticks
+from metrics import learned
 from metrics.base import Better
 from metrics.classifier import KINDS
 from metrics.report import worst_ends
@@ -20,7 +20,7 @@ from metrics.shapes import TARGETS, ideal_shape
 COLORS = {"A": (200, 40, 40), "B": (40, 40, 200)}  # as the drawn domains have them
 OTHER = {way.source: way.target for way in BOTH_WAYS}
 ALL = "shapes,background,lpips,mask,classification,masked_classification,fid,kid,detection"
-SEVERAL = ("appearance", "diversity", "inception")  # of several results, tests/test_diversity.py
+OTHERS = ("appearance", "diversity", "inception", "labels", "attention")  # tested elsewhere
 NETWORKS = {"inception", "vgg16", "resnet18"}  # whose weights are not at hand
 
 
@@ -84,7 +84,7 @@ def known(many, tmp_path_factory) -> dict[str, dict[str, float]]:
     folders = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(KINDS, "small", replace(KINDS["small"], steps=60))
-        patch.setattr(yardsticks, "load_lpips", lambda device, asked: Distance())
+        patch.setattr(learned, "load_lpips", lambda device, asked: Distance())
         for translate in (perfect, broken):
             for told_apart in (True, False):
                 folder = tmp_path_factory.mktemp("known") / "results"
@@ -101,7 +101,7 @@ def known(many, tmp_path_factory) -> dict[str, dict[str, float]]:
 
 
 def test_every_score_declares_which_values_are_better(known):
-    assert {*ALL.split(","), *SEVERAL} == set(SCORES)
+    assert {*ALL.split(","), *OTHERS} == set(SCORES)
     assert known["perfect"].keys() == known["broken"].keys()
     assert not [name for name in known["perfect"] if not find_score(name)]
 
@@ -111,7 +111,7 @@ def test_nothing_is_declared_that_no_metric_gives(known):
     declared = [name for own in SCORES.values() for name in own]
     assert len(declared) == len({*declared})
     unseen = {name for name in declared if name not in made}
-    assert unseen - {name for word in SEVERAL for name in SCORES[word]} == {
+    assert unseen - {name for word in OTHERS for name in SCORES[word]} == {
         f"{kind}_{network}" for kind in ("fid", "kid") for network in NETWORKS
     }
 

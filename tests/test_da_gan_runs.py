@@ -1,0 +1,107 @@
+"""DA-GAN as runs: resumed, tested, scored, and what is wrong in one line."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from test_checkpoints import assert_same, state
+from test_da_gan import DAGAN, digits  # noqa: F401
+
+import evaluate
+import test as test_command
+import train
+from conftest import refused
+from models.da_gan_model import DAGANModel
+from scripts import export
+
+SHORT = f"{DAGAN} --niter 1 --niter_decay 0 --no_html --print_freq 4"
+LABELLED = f"{SHORT} --label_mode source"
+
+
+def listing_of(name: str) -> dict:
+    return json.loads(Path(f"results/{name}/test_latest/results.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "words", ["--n_regions 4 --ema 8", "--d_joint --precision bf16", "--warmup_cls 12"]
+)
+def test_a_run_is_stopped_and_continued_bit_for_bit(run, digits, monkeypatch, words):  # noqa: F811
+    words = f"{LABELLED} --niter_decay 1 --save_latest_freq 4 {words}"
+    run(train.main, f"--name whole {words}", digits)
+    step, calls = DAGANModel.train_step, []
+
+    def die_in_the_middle(self, scenes):
+        calls.append(None)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        step(self, scenes)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(DAGANModel, "train_step", die_in_the_middle)
+        run(train.main, f"--name parts {words}", digits)
+    run(train.main, f"--name parts {words} --continue_train", digits)
+    assert_same(state("whole"), state("parts"))
+
+
+def test_one_way_with_windows_and_scores(run, digits):  # noqa: F811
+    run(train.main, f"--name d {LABELLED}", digits)
+    words = "--name d --classifier small --metrics labels,attention"
+    run(evaluate.main, words, digits)
+    listing = listing_of("d")
+    assert list(listing["directions"]) == ["AtoB"]
+    titles = [title for title, _ in listing["directions"]["AtoB"]["columns"]]
+    assert titles == ["source", "translation", "windows", "regions"]
+    assert len(listing["pictures"][0]["numbers"]["windows"]) == 1
+    scores = json.loads(Path("results/d/test_latest/metrics.json").read_text())
+    assert set(scores) == {"AtoB"}
+    assert set(scores["AtoB"]) == {
+        *("label_accuracy", "label_accuracy_untranslated", "label_accuracy_real", "label_is"),
+        *("classes_missed", "attention_recall", "centre_error"),
+    }
+    export.main(["--name", "d", "--format", "torch"])
+    assert Path("exported/d_AtoB.pt2").is_file()
+
+
+def test_the_other_way(run, digits, capsys):  # noqa: F811
+    run(train.main, f"--name d {LABELLED} --way BtoA --no_dae", digits)
+    run(test_command.main, "--name d", digits)
+    assert list(listing_of("d")["directions"]) == ["BtoA"]
+    capsys.readouterr()
+    refused(
+        capsys,
+        lambda: run(test_command.main, "--name d --direction AtoB", digits),
+        *("--direction AtoB", "BtoA"),
+    )
+
+
+def test_masks_change_nothing(run, digits, tmp_path):  # noqa: F811
+    run(train.main, f"--name d {LABELLED}", digits)
+    bare = Path(shutil.copytree(digits, tmp_path / "bare"))
+    for folder in bare.glob("*_seg"):
+        shutil.rmtree(folder)
+    run(train.main, f"--name b {LABELLED}", bare)
+    assert_same(state("d")["model"], state("b")["model"])
+    for name, data in (("d", digits), ("b", bare)):
+        run(test_command.main, f"--name {name}", data)
+    pictures = [sorted(Path(f"results/{n}/test_latest/images").glob("*fake_B_img*")) for n in "db"]
+    assert [p.read_bytes() for p in pictures[0]] == [p.read_bytes() for p in pictures[1]]
+
+
+WRONG = {
+    "--batch_size 1": ("--batch_size 1", "at least two pictures"),
+    "--warmup_cls 9": ("--warmup_cls 9", "--label_mode"),
+    "--d resblock": ("--d resblock", "--label_mode"),
+    "--label_mode source --n_classes 2": ("--n_classes 2", "raise it"),
+    "--rho 0.1": ("--rho 0.1", "3.2 pixels"),
+    "--n_regions 0": ("--n_regions 0", "at least 1"),
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_options_that_cannot_work_are_named(run, digits, capsys, words):  # noqa: F811
+    refused(capsys, lambda: run(train.main, f"{SHORT} {words}", digits), *WRONG[words])
+
+
+def test_labels_that_are_not_there_are_named(run, shapes, capsys):
+    refused(capsys, lambda: run(train.main, LABELLED, shapes), "--label_mode", "trainA_label.csv")
