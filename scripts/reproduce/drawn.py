@@ -34,13 +34,13 @@ def parse(description: str, data: str, argv: list[str] | None) -> argparse.Names
     return args
 
 
-def draw(folder: Path, options: str) -> None:
-    """Draw shapes into a folder, unless these are there already."""
+def draw(folder: Path, options: str, generator=generate_shapes_dataset) -> None:
+    """Draw shapes, or what another generator draws, into a folder, unless that is there already."""
     written = folder / "drawn_by.txt"
     if written.is_file() and written.read_text() == options:
         return
     with staged(folder, "--data") as partial:
-        generate_shapes_dataset.main(["--save_root", str(partial), *options.split()])
+        generator.main(["--save_root", str(partial), *options.split()])
         (partial / written.name).write_text(options)
 
 
