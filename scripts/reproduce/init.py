@@ -22,7 +22,6 @@ from scripts.reproduce.runs import Laboratory, Row, Training
 from util.errors import command
 
 DRAWN = "--task appearance --size 48 --train 400 --test 50 --max_instances 3"
-SMALL = "--task appearance --size 48 --train 400 --test 50 --max_instances 2 --radius 0.07 0.11"
 SIZE = "--load_size 48 --crop_size 48 --ngf 12 --ndf 12"
 EPOCHS = 4
 QUIET = "--niter_decay 0 --batch_size 1 --print_freq 400 --display_id 0 --no_html"
@@ -35,7 +34,6 @@ METHODS = {  # options of train.py, and epochs
     "INIT w/o Ds": (f"{INIT} --objects_own D", EPOCHS),
     "INIT, two sizes": (f"{INIT} --granularity half_scale --n_scales 1", EPOCHS),
 }
-OF_SMALL = ("MUNIT", "INIT")  # methods that are tried on small objects as well
 METRICS = "--metrics appearance,diversity,inception --classifier small --distance classifier"
 
 
@@ -48,7 +46,6 @@ def main(argv: list[str] | None = None) -> None:
         print(laboratory.plan(rows))
         return
     draw(args.data, DRAWN)
-    draw(small(args), SMALL)
     try:
         laboratory.run(rows)
         init_tables.recover_styles(laboratory, rows)
@@ -57,29 +54,16 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def rows_of(seed: int, args: argparse.Namespace) -> Iterator[Row]:
-    """All rows of one seed."""
-    for method in METHODS:
-        yield row_of(method, seed, args.data, DRAWN, args)
-    for method in OF_SMALL:
-        yield row_of(method, seed, small(args), SMALL, args)
-
-
-def small(args: argparse.Namespace) -> Path:
-    """Where pictures with small objects are drawn to."""
-    return args.data.with_name(f"{args.data.name}_small")
-
-
-def row_of(method: str, seed: int, data: Path, drawn: str, args: argparse.Namespace) -> Row:
-    """Ten results of every picture, of CycleGAN one."""
-    options, epochs = METHODS[method]
-    name = f"{slug(method)}{'_small' * (drawn == SMALL)}_{seed}"
-    words = f"--dataroot {data} {options} {SIZE} --niter {epochs} {QUIET} --seed {seed}"
-    words += f" {args.train_options}"
-    training = Training(name, (*words.split(),), drawn)
-    styles = "--n_styles 10" if "--model init" in options else ""
-    test = f"--dataroot {data} --batch_size 10 {METRICS} {styles}"
-    facts = {"method": method, "seed": seed, "small": drawn == SMALL}
-    return Row(name, training, (*test.split(),), facts, title=method, data=drawn)
+    """All rows of one seed: ten results of every picture, of CycleGAN one."""
+    for method, (options, epochs) in METHODS.items():
+        name = f"{slug(method)}_{seed}"
+        words = f"--dataroot {args.data} {options} {SIZE} --niter {epochs} {QUIET} --seed {seed}"
+        words += f" {args.train_options}"
+        training = Training(name, (*words.split(),), DRAWN)
+        styles = "--n_styles 10" if "--model init" in options else ""
+        test = f"--dataroot {args.data} --batch_size 10 {METRICS} {styles}"
+        facts = {"method": method, "seed": seed}
+        yield Row(name, training, (*test.split(),), facts, title=method, data=DRAWN)
 
 
 if __name__ == "__main__":

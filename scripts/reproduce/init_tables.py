@@ -37,18 +37,14 @@ def write(laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace)
     if not done:
         return
     said = "Day to night, mean ± sd over the seeds; colours in levels of 255, IS and CIS in nats."
-    parts = [said]
-    for small, title in ((False, "Objects"), (True, "Small objects")):
-        own = [row for row in done if row["small"] == small]
-        if own:
-            parts += [f"{title}:", table(laboratory, own)]
-        first = [row for row in rows if row.facts["small"] == small and not row.facts["seed"]]
-        path = args.folder / f"init{'_small' * small}.png"
-        drawn = [row for row in first if laboratory.record(row)]
-        if drawn and laboratory.at_hand(drawn):
-            save_sheet(sheet(*styles_of(laboratory, drawn)), path)
+    parts = [said, table(laboratory, done)]
+    for seed in dict.fromkeys(row.facts["seed"] for row in rows):
+        own = [row for row in rows if row.facts["seed"] == seed and laboratory.record(row)]
+        path = args.folder / f"init_{seed}.png"
+        if own and laboratory.at_hand(own):
+            save_sheet(sheet(*styles_of(laboratory, own)), path)
         if path.is_file():
-            parts.append(f"![{title.lower()}, day to night in four styles](results/{path.name})")
+            parts.append(f"![day to night in four styles, seed {seed}](results/{path.name})")
     put(args.folder.parent / PAGE, "init", "\n\n".join([*parts, commands_of(done)]))
 
 
