@@ -26,7 +26,7 @@ from models.networks.da_gan import (
     CodeClassifier,
     Judge,
     Locator,
-    Painter,
+    RegionDecoder,
     RegionEncoder,
     held_still,
 )
@@ -61,8 +61,8 @@ class DAGANModel(DAGANOptions, BaseModel):
             ),
             translates=True,
         )
-        painter = {"width": opt.ngf, "n_blocks": opt.n_blocks, "large": large}
-        self.paint = self.add("G", Painter(codes, **colours, **painter), translates=True)
+        sizes = {"width": opt.ngf, "n_blocks": opt.n_blocks, "large": large}
+        self.paint = self.add("G", RegionDecoder(codes, **colours, **sizes), translates=True)
         if self.is_train:
             self.prepare_training(opt, codes)
 
@@ -211,11 +211,11 @@ class DAGANModel(DAGANOptions, BaseModel):
 class Translation(nn.Module):
     """A picture [1, C, H, W] -> its translation, and the centres of its windows [1, N, 2]."""
 
-    def __init__(self, encoder: nn.Module, painter: nn.Module):
+    def __init__(self, encoder: nn.Module, decoder: nn.Module):
         super().__init__()
         self.encoder = encoder
-        self.painter = painter
+        self.decoder = decoder
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         codes, centres = self.encoder(image)
-        return self.painter(codes), centres
+        return self.decoder(codes), centres

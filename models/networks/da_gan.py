@@ -142,7 +142,7 @@ class AttentionEncoder(nn.Module):
         return (torch.cat([codes, whole], 1) if self.sees_all else codes), centres
 
 
-class Painter(nn.Module):
+class RegionDecoder(nn.Module):
     """G: codes [B, K, h, w] -> picture [B, C, H, W]."""
 
     def __init__(
