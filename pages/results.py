@@ -110,7 +110,7 @@ class Results:
                 "outlines": outlines,
                 "steps": self.save_steps(f"{name}_{fake.role}", batch.numbers[i], steps, i),
                 "boxes": {n: scaled(box, height / tall, width / wide) for n, box in boxes.items()},
-                "numbers": {n: values[i].tolist() for n, values in (numbers or {}).items()},
+                **({"numbers": numbers_of(numbers, i)} if numbers else {}),
             }
         self.directions[way.name] = {
             "source": way.source,
@@ -225,6 +225,11 @@ class Results:
         write_json(self.folder / LISTING, listing)
         write_page(self.folder, listing)
         print(f"page: {(self.folder / 'index.html').resolve()}")
+
+
+def numbers_of(numbers: Mapping[str, Tensor], sample: int) -> dict[str, list]:
+    """The numbers of a sample by name."""
+    return {name: values[sample].tolist() for name, values in numbers.items()}
 
 
 def visuals_of(columns: Sequence) -> dict[str, Tensor]:
