@@ -18,20 +18,22 @@ def label_file(root: Path, folder: str) -> Path:
 
 
 def read_labels(root: Path, folder: str, names: Sequence[str]) -> dict[str, Tensor]:
-    """The label of each picture of a folder such as `trainA`, int64 [1]; NONE where there is none.
+    """The label of each picture of a folder, int64 [1]; NONE where there is none."""
+    found = find_labels(root, folder)
+    return {name: torch.tensor([found.get(name, NONE)]) for name in names}
+
+
+def find_labels(root: Path, folder: str) -> dict[str, int]:
+    """The labels that pictures of a folder such as `trainA` have.
 
     `trainA_label.csv` has lines STEM,number. Without that file the folders below `trainA` are the
     classes: by their numbers, if all are numbers, else in the order of their names, those of all
     phases and both domains together.
     """
-    if label_file(root, folder).is_file():
-        found = {
-            name: one_label(value, name, label_file(root, folder))
-            for name, value in read_values(label_file(root, folder)).items()
-        }
-    else:
-        found = labels_by_folder(root, folder)
-    return {name: torch.tensor([found.get(name, NONE)]) for name in names}
+    path = label_file(root, folder)
+    if not path.is_file():
+        return labels_by_folder(root, folder)
+    return {name: one_label(value, name, path) for name, value in read_values(path).items()}
 
 
 def one_label(value: Tensor, name: str, path: Path) -> int:

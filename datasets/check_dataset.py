@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     report = inspect(args.dataroot, args.workers, args.exif)
     print(aligned([report.table()[0], *report.table()[1]]))
     if boxed := [name for name, found in report.facts.items() if any(f.boxes for f in found)]:
-        print(f"boxes in {', '.join(boxed)}: enough for --model init, others want outlines")
+        print(f"boxes in {', '.join(boxed)}: models that change shapes need outlines instead")
     print_histograms(report)
     print_problems(report, args.show)
     if args.page or args.page_folder:

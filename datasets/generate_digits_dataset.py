@@ -15,10 +15,9 @@ attention finds them. Who has the files of SVHN and MNIST makes the paper's doma
 """
 
 import argparse
-import shutil
 import sys
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -27,11 +26,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from datasets.making.digit_files import SIDE, mnist, svhn
+from datasets.making.digit_files import SIDE, check_mnist, check_svhn, mnist, svhn
 from datasets.making.drawing import saturated, to_uint8
+from datasets.making.drawn import PHASES, write_drawn
 from util.command_line import OneLineParser
 from util.errors import UserError, command
-from util.files import cannot_be_written, write_text
+from util.files import write_text
 
 FINE = 4  # digits are drawn so many times larger and made smaller
 TILT = 10  # degrees to each side
@@ -42,19 +42,18 @@ SIZES = {"digits": 32, "attention": 64}  # of pictures, by task
 @command
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    root = Path(args.save_root)
-    if any(root.glob("train*")) and not (root / "trainA_label.csv").is_file():
-        raise UserError(f"--save_root {root} holds another dataset: choose an empty folder")
-    try:
-        for phase, count in (("train", args.train), ("test", args.test)):
-            for domain in "AB":
-                write_domain(root, phase, domain, count, args)
-    except OSError as error:
-        raise cannot_be_written(f"--save_root {root}", error) from None
-    print(
-        f"{root}: {args.train} + {args.train} training and {args.test} + {args.test} test pictures "
-        f"of {args.size}x{args.size}"
-    )
+    for phase in PHASES:  # before anything that was drawn there is removed
+        check_svhn(args.svhn, phase)
+        check_mnist(args.mnist, phase)
+    write_drawn(args, is_ours, owned, partial(write_domain, args))
+
+
+def is_ours(root: Path) -> bool:
+    return (root / "trainA_label.csv").is_file()
+
+
+def owned(root: Path, phase: str, domain: str) -> list[Path]:
+    return [root / f"{phase}{domain}{kind}" for kind in ("", "_seg", "_label.csv")]
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -99,12 +98,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def write_domain(root: Path, phase: str, domain: str, count: int, args) -> None:
-    """Pictures, masks of the digits and labels of a folder; those of a run before are replaced."""
-    folder, masks = root / f"{phase}{domain}", root / f"{phase}{domain}_seg"
-    for old in (folder, masks):
-        shutil.rmtree(old, ignore_errors=True)
-        old.mkdir(parents=True)
+def write_domain(args, root: Path, phase: str, domain: str, count: int) -> None:
+    """Write pictures, masks of the digits and labels of one phase of one domain."""
+    folder, masks, labels = owned(root, phase, domain)
+    for new in (folder, masks):
+        new.mkdir(parents=True)
     lines = []
     for index, (pixels, mask, label) in enumerate(islice(digits_of(phase, domain, args), count)):
         stem = f"{index:05d}"
@@ -114,7 +112,7 @@ def write_domain(root: Path, phase: str, domain: str, count: int, args) -> None:
         lines.append(f"{stem},{label}\n")
     if not any(masks.iterdir()):
         masks.rmdir()
-    write_text(root / f"{phase}{domain}_label.csv", "".join(lines))
+    write_text(labels, "".join(lines))
 
 
 def digits_of(phase: str, domain: str, args) -> Iterator[tuple[np.ndarray, np.ndarray | None, int]]:
@@ -124,7 +122,7 @@ def digits_of(phase: str, domain: str, args) -> Iterator[tuple[np.ndarray, np.nd
     if folder:
         yield from ((pixels, None, label) for pixels, label in read(folder, phase))
         return
-    rng = np.random.default_rng([args.seed, ("train", "test").index(phase), "AB".index(domain)])
+    rng = np.random.default_rng([args.seed, PHASES.index(phase), "AB".index(domain)])
     while True:
         label = int(rng.integers(10))
         yield (*draw_picture(domain, label, args, rng), label)

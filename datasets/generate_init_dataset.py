@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.making.annotations.box_source import BoxedPictures
 from datasets.making.writer import write_dataset
-from options.annotation_options import LARGEST
-from options.generator_options import add_exif_argument, generator_parser, parse_generator
+from options.annotation_options import LARGEST, add_reading_arguments
+from options.generator_options import generator_parser, parse_generator
 from util.errors import UserError, command
 
 
@@ -43,15 +43,7 @@ def main(argv: list[str] | None = None) -> None:
         default=360,
         help="pixels of the shorter side, aspect kept; 0: as large as they are",
     )
-    parser.add_argument(
-        "--crowd", choices=("skip", "keep"), default="skip", help="boxes of crowds (iscrowd 1)"
-    )
-    parser.add_argument(
-        "--rescale",
-        action="store_true",
-        help="pictures may have been resized after they were annotated, in proportion",
-    )
-    add_exif_argument(parser)
+    add_reading_arguments(parser)
     args = parse_generator(parser, argv)
     if not 0 <= args.image_size <= LARGEST:
         raise UserError(f"--image_size {args.image_size}: from 0 to {LARGEST}")

@@ -14,10 +14,9 @@ night; `{phase}{A,B}_appearance.json` says in which colours. That is what INIT i
 """
 
 import argparse
-import itertools
 import json
-import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +33,9 @@ from datasets.making.drawing import (
     signed_distance,
     to_uint8,
 )
+from datasets.making.drawn import write_drawn
 from util.command_line import OneLineParser
 from util.errors import UserError, command
-from util.files import cannot_be_written
 
 FACTS = {"shapes": "geometry", "appearance": "appearance"}  # task -> the file of what was drawn
 
@@ -44,23 +43,11 @@ FACTS = {"shapes": "geometry", "appearance": "appearance"}  # task -> the file o
 @command
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    root = Path(args.save_root)
-    ours = any(facts_file(root, "train", "A", task).is_file() for task in FACTS)
-    if any(root.glob("train*")) and not ours:
-        raise UserError(f"--save_root {root} holds another dataset: choose an empty folder")
-    try:
-        for phase, count in (("train", args.train), ("test", args.test)):
-            for domain in "AB":
-                rng = np.random.default_rng([args.seed, phase == "test", domain == "B"])
-                write_domain(root, phase, domain, count, args, rng)
-    except OSError as error:
-        for phase, domain in itertools.product(("train", "test"), "AB"):
-            remove_domain(root, phase, domain)
-        raise cannot_be_written(f"--save_root {root}", error) from None
-    print(
-        f"{root}: {args.train} + {args.train} training and {args.test} + {args.test} test pictures "
-        f"of {args.size}x{args.size}"
-    )
+    write_drawn(args, is_ours, owned, partial(write_domain, args))
+
+
+def is_ours(root: Path) -> bool:
+    return any(facts_file(root, "train", "A", task).is_file() for task in FACTS)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -139,9 +126,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def write_domain(root: Path, phase: str, domain: str, count: int, args, rng) -> None:
-    """Draw and write one phase of one domain; what an earlier run left there goes first."""
-    remove_domain(root, phase, domain)
+def write_domain(args, root: Path, phase: str, domain: str, count: int) -> None:
+    """Draw and write one phase of one domain."""
+    rng = np.random.default_rng([args.seed, phase == "test", domain == "B"])
     folders = domain_folders(root, phase, domain)
     for folder in folders.values():
         folder.mkdir(parents=True)
@@ -167,11 +154,9 @@ def domain_folders(root: Path, phase: str, domain: str) -> dict[str, Path]:
     return {kind: root / f"{phase}{domain}{kind}" for kind in ("", "_seg", "_background")}
 
 
-def remove_domain(root: Path, phase: str, domain: str) -> None:
-    for folder in domain_folders(root, phase, domain).values():
-        shutil.rmtree(folder, ignore_errors=True)
-    for task in FACTS:
-        facts_file(root, phase, domain, task).unlink(missing_ok=True)
+def owned(root: Path, phase: str, domain: str) -> list[Path]:
+    facts = [facts_file(root, phase, domain, task) for task in FACTS]
+    return [*domain_folders(root, phase, domain).values(), *facts]
 
 
 def facts_file(root: Path, phase: str, domain: str, task: str) -> Path:

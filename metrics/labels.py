@@ -4,12 +4,12 @@ The protocol of DA-GAN's domain adaptation (section 4.2): the classifier sees la
 in training, and the model that translates does not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from data.labels import NONE, has_labels, read_labels
+from data.labels import NONE, find_labels, has_labels
 from metrics.base import Better, Metric, SetScore, Value, by_size, to_batch
 from metrics.classifier import Classifier
 from metrics.diversity import inception_score
@@ -21,11 +21,11 @@ from util.errors import UserError
 def by_label(reals: RealPictures, domain: str, most: int | None = None) -> dict[int, list[Tensor]]:
     """Real pictures of a domain, uint8 [3, H, W], by their labels; others are left out."""
     folder, scenes = f"{reals.phase}{domain}", reals.some(domain, False, most)
-    labels = read_labels(reals.root, folder, [scene.name for scene in scenes])
+    labels = find_labels(reals.root, folder)
     found: dict[int, list[Tensor]] = {}
     images = reals.of(domain, most=most)
     for scene, (image, _) in zip(scenes, images, strict=True):
-        label = int(labels[scene.name])
+        label = labels.get(scene.name, NONE)
         if label != NONE:
             found.setdefault(label, []).append(torch.from_numpy(image).permute(2, 0, 1))
     return dict(sorted(found.items()))
@@ -50,20 +50,18 @@ class Labels(Metric):
         """The classifier's classes are labels, as text."""
         self.classifier = classifier
         self.test = test
-        self.source = source
         self.target = target
+        self.labels = find_labels(test.root, f"{test.phase}{source}")
         self.found: list[Tensor] = []  # probabilities of translations
 
     def pictures(self, pairs: Sequence[Pair]) -> list[dict[str, Value]]:
-        folder = f"{self.test.phase}{self.source}"
-        labels = read_labels(self.test.root, folder, [pair.name for pair in pairs])
         rows: list[dict[str, Value]] = [{} for _ in pairs]
         for places in by_size(pairs):
             images = [[pairs[i].translated for i in places], [pairs[i].image for i in places]]
             after, before = (self.classifier.scores(to_batch(own)) for own in images)
             self.found.append(after.softmax(1).cpu())
             for row, i in enumerate(places):
-                wanted = str(int(labels[pairs[i].name]))
+                wanted = str(self.labels.get(pairs[i].name, NONE))
                 if wanted in self.classifier.classes:
                     place = self.classifier.classes.index(wanted)
                     rows[i]["label_accuracy"] = bool(after[row].argmax() == place)
@@ -91,7 +89,9 @@ class Labels(Metric):
         return scores
 
 
-def fitted(make, reals: RealPictures, domain: str, most: int) -> Classifier:
+def fitted(
+    make: Callable[[Sequence[str]], Classifier], reals: RealPictures, domain: str, most: int
+) -> Classifier:
     """A classifier of the labels of a domain's real pictures, by one that make(classes) makes."""
     pictures = by_label(reals, domain, most)
     if len(pictures) < 2:

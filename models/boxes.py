@@ -46,12 +46,17 @@ def enlarged(boxes: Tensor, size: tuple[int, int]) -> Tensor:
 
 def outside(boxes: Tensor, there: Tensor, size: tuple[int, int]) -> Tensor:
     """1 where no box is, [B, 1, H, W], of boxes [B, N, 4] of which [B, N] are there."""
-    y = torch.arange(size[0], device=boxes.device)
-    x = torch.arange(size[1], device=boxes.device)
+    covered = inside(boxes, size) & there[..., None, None]
+    return 1 - covered.any(1, keepdim=True).float()
+
+
+def inside(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Which pixels have their middle in each box, [B, N, H, W], of edges [B, N, 4] in pixels."""
+    y, x = (torch.arange(side, device=boxes.device) + 0.5 for side in size)
     left, top, right, bottom = boxes[..., None].unbind(2)  # [B, N, 1]
-    columns = (x >= left) & (x < right) & there[..., None]
+    columns = (x >= left) & (x < right)
     rows = (y >= top) & (y < bottom)
-    return 1 - (rows[..., None] & columns[..., None, :]).any(1, keepdim=True).float()
+    return rows[..., None] & columns[..., None, :]
 
 
 def picked(there: Tensor, draws: Tensor) -> Tensor:

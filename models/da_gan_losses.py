@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-UNLABELLED = -1
+from data.labels import NONE
+
 TINY = 1e-6
 
 
@@ -37,4 +38,4 @@ def feature_distance(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tenso
 
 def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross entropy of logits [B, classes] and labels [B]; 0 for a picture without a label."""
-    return cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction="none")
+    return cross_entropy(logits, labels, ignore_index=NONE, reduction="none")

@@ -11,7 +11,6 @@ from data.scene import Scene
 from models.base_model import BaseModel
 from models.contract import Translated
 from models.da_gan_losses import (
-    UNLABELLED,
     feature_distance,
     judged,
     label_loss,
@@ -63,16 +62,16 @@ class DAGANModel(DAGANOptions, BaseModel):
         )
         sizes = {"width": opt.ngf, "n_blocks": opt.n_blocks, "large": large}
         self.paint = self.add("G", RegionDecoder(codes, **colours, **sizes), translates=True)
+        self.judges: dict[str, nn.Module] = {}
+        self.classify: nn.Module | None = None  # where there are labels
         if self.is_train:
             self.prepare_training(opt, codes)
 
     def prepare_training(self, opt, codes: int) -> None:
         size, names = (opt.fineSizeH, opt.fineSizeW), ["D1", *([] if opt.no_D2 else ["D2"])]
-        self.judges = {
-            name: self.add(name, Judge(size, image_channels=opt.input_nc, width=opt.ndf))
-            for name in names
-        }
-        self.classify = None
+        for name in names:
+            judge = Judge(size, image_channels=opt.input_nc, width=opt.ndf)
+            self.judges[name] = self.add(name, judge)
         if opt.label_mode != "none":
             sorter = CodeClassifier(codes, opt.n_classes, width=opt.width_C, n_blocks=opt.blocks_C)
             self.classify = self.add("C", sorter)
@@ -148,23 +147,23 @@ class DAGANModel(DAGANOptions, BaseModel):
                 losses[f"{name}_code"] = weight * self.distance(codes[name], painted[name])
         if self.classify:
             terms = [self.label_term(of[name], codes[name]) for name in self.labelled()]
-            losses["label_code"] = opt.lambda_cls * sum(terms)
+            losses["label_code"] = sum(terms)
         return losses, None
 
     def label_losses(self, source: Scene, target: Scene) -> tuple[Losses, None]:
         """Where to look, and what labels are, before anything is translated."""
         of = {"source": source, "target": target}
         terms = [self.label_term(of[x], self.encode(of[x].image)[0]) for x in self.labelled()]
-        return {"label_code": self.opt.lambda_cls * sum(terms)}, None
+        return {"label_code": sum(terms)}, None
 
     def labelled(self) -> tuple[str, ...]:
         """Whose labels are looked at; never those of the target in domain adaptation."""
         return ("source", "target") if self.opt.label_mode == "both" else ("source",)
 
     def label_term(self, scene: Scene, codes: Tensor) -> Tensor:
-        labels = scene.extras["label"].flatten()
+        """What the classifier of codes loses on the labels of a scene (section 3.1), [B]."""
         logits = self.classify(codes)[-1]
-        return label_loss(logits, labels.clamp(min=UNLABELLED))
+        return self.opt.lambda_cls * label_loss(logits, scene.extras["label"].flatten())
 
     def distance(self, codes: Tensor, painted: Tensor) -> Tensor:
         """How far the codes of what was painted are from those that it was painted of (Eq. 5, 6).

@@ -39,14 +39,17 @@ class DAGANOptions:
         "D": ("painted_D", "repainted_D"),
         "code": ("source_code", "target_code"),
     }
-    extras = {"label": "label"}
     scored_by = ("labels",)
     tests_in_eval_mode = True
     architecture_options = (
         *("way", "ngf", "n_blocks", "n_regions", "rho", "no_dae", "include_global"),
-        *("fineSizeH", "fineSizeW"),
     )
     recipe_options = ("d", "d_joint", "no_D2", "label_mode", "n_classes", *WEIGHTS)
+
+    @classmethod
+    def extras_of(cls, opt: Namespace) -> dict[str, str]:
+        labels = opt.is_train and opt.label_mode != "none"
+        return {"label": "label"} if labels else {}
 
     @classmethod
     def ways(cls, opt: Namespace) -> Sequence[Direction]:

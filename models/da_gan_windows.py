@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from models.boxes import inside
 from util.images import COLORS
 
 LINE = 1.0  # pixels
@@ -15,22 +16,12 @@ def edges_of(centres: Tensor, share: float, size: tuple[int, int]) -> Tensor:
     return torch.cat([(centres - share / 2) * sides, (centres + share / 2) * sides], -1)
 
 
-def inside(edges: Tensor, size: tuple[int, int], margin: float = 0.0) -> Tensor:
-    """Which pixels are in each window, [B, N, H, W]; with a margin, smaller windows."""
-    height, width = size
-    y = torch.arange(height, device=edges.device) + 0.5
-    x = torch.arange(width, device=edges.device) + 0.5
-    left, top, right, bottom = edges[..., None].unbind(2)  # [B, N, 1]
-    columns = (x >= left + margin) & (x < right - margin)
-    rows = (y >= top + margin) & (y < bottom - margin)
-    return rows[..., None] & columns[..., None, :]
-
-
 def drawn_windows(image: Tensor, centres: Tensor, share: float) -> Tensor:
     """A picture [B, C, H, W] in [-1, 1] with a frame around each window."""
     size = image.shape[-2:]
     edges, drawn = edges_of(centres, share, size), image.clone()
-    frames = inside(edges, size) & ~inside(edges, size, LINE)
+    narrower = edges + edges.new_tensor([LINE, LINE, -LINE, -LINE])
+    frames = inside(edges, size) & ~inside(narrower, size)
     for number in range(frames.shape[1]):
         levels = image.new_tensor(COLORS[number % len(COLORS)]) / 127.5 - 1
         color = levels if image.shape[1] == 3 else levels.mean(0, keepdim=True)

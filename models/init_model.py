@@ -266,6 +266,6 @@ class INITModel(INITOptions, INITResults, BaseModel):
         return {"objects": {"bare": bare}} if bare else {}
 
 
-def halved_every(updates: int) -> Callable[[int], float] | None:
-    """The factor on the learning rate after a number of updates."""
+def halved_every(updates: int) -> Callable[[int], float]:
+    """The factor on the learning rate after a number of updates; with 0 it stays 1."""
     return (lambda done: 0.5 ** (done // updates)) if updates else (lambda done: 1.0)

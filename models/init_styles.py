@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from zlib import crc32
 
@@ -34,24 +35,29 @@ class INITResults:
         # One style after the other, each result off the device: its memory does not grow with them.
         fakes = [
             replace(bare, image=paint(content, style)).map(Tensor.cpu)
-            for style in self.styles_for(scene, target).unbind(1)
+            for style in self.styles_for(scene).unbind(1)
         ]
         return Translated(scene, fakes, styles=self.names_of_styles(len(fakes)))
 
-    def styles_for(self, scene: Scene, domain: str) -> Tensor:
+    def styles_for(self, scene: Scene) -> Tensor:
         """The styles that a batch is shown in, [B, N, S]: random ones, or those of pictures."""
         opt = self.opt
         if self.is_train:
             return random_styles(scene.names, opt.seed, (SHOWN, opt.style_dim)).to(self.device)
         if opt.style_from:
-            read = self.network("style", domain, "whole")
-            pictures = (example_of(opt, path).to(self.device) for path in opt.style_from)
-            found = [read(picture) for picture in pictures]
-            styles = torch.stack(found, 1).expand(len(scene), -1, -1)
+            styles = self.given_styles.expand(len(scene), -1, -1)
         else:
             names = [""] * len(scene) if opt.synchronized else scene.names
             styles = random_styles(names, opt.seed, (opt.n_styles, opt.style_dim)).to(self.device)
         return between(styles[:, 0], styles[:, 1], opt.interpolate) if opt.interpolate else styles
+
+    @cached_property
+    def given_styles(self) -> Tensor:
+        """Those of the pictures of --style_from, [1, N, S]; read once for all batches."""
+        target = next(way.target for way in BOTH_WAYS if way.name == self.opt.direction)
+        read = self.network("style", target, "whole")
+        pictures = (example_of(self.opt, path).to(self.device) for path in self.opt.style_from)
+        return torch.stack([read(picture) for picture in pictures], 1)
 
     def names_of_styles(self, count: int) -> list[str]:
         """Titles of the results: of random styles numbers, of others the pictures they are of."""

@@ -25,8 +25,14 @@ def annotation_parser(description: str, data_root: str, **defaults) -> argparse.
         help="folder of the pictures, seen from here (default: looked for in data_root); a path "
         "that is not there is found by its end, such as the file's name, and told",
     )
+    add_reading_arguments(parser)
+    return parser
+
+
+def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    """How annotations of pictures are to be taken."""
     parser.add_argument(
-        "--crowd", choices=("skip", "keep"), default="skip", help="masks of crowds (iscrowd 1)"
+        "--crowd", choices=("skip", "keep"), default="skip", help="instances marked iscrowd 1"
     )
     parser.add_argument(
         "--rescale",
@@ -34,7 +40,6 @@ def annotation_parser(description: str, data_root: str, **defaults) -> argparse.
         help="pictures may have been resized after they were annotated, in proportion",
     )
     add_exif_argument(parser)
-    return parser
 
 
 def parse_annotation_options(

@@ -258,7 +258,7 @@ def test_a_dataset_of_boxes_is_known_as_one(street, capsys):
     call(check_dataset, f"{street / 'out'} --workers 1")
     out = capsys.readouterr().out
     assert "3, all boxes" in out
-    assert "boxes in trainA, trainB: enough for --model init" in out
+    assert "boxes in trainA, trainB: models that change shapes need outlines instead" in out
 
 
 def test_boxes_follow_their_pictures_through_crops_and_mirrors(street):

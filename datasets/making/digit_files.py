@@ -18,11 +18,24 @@ MNIST = {  # phase -> the beginnings of its files' names
 Digit = tuple[np.ndarray, int]  # uint8 [32, 32, 3], and 0 to 9
 
 
+def check_svhn(folder: Path | None, phase: str) -> None:
+    """Raise UserError if a folder that was named has no file of a phase."""
+    if folder and not svhn_file(folder, phase).is_file():
+        raise UserError(f"--svhn {folder}: there is no {svhn_file(folder, phase).name} in it")
+
+
+def check_mnist(folder: Path | None, phase: str) -> None:
+    for beginning in MNIST[phase] if folder else ():
+        find(folder, beginning)
+
+
+def svhn_file(folder: Path, phase: str) -> Path:
+    return folder / f"{phase}_32x32.mat"
+
+
 def svhn(folder: Path, phase: str) -> Iterator[Digit]:
     """The cropped digits of Netzer et al. (2011), `train_32x32.mat` and `test_32x32.mat`."""
-    path = folder / f"{phase}_32x32.mat"
-    if not path.is_file():
-        raise UserError(f"--svhn {folder}: there is no {path.name} in it")
+    path = svhn_file(folder, phase)
     try:
         found = loadmat(path)
         images, labels = found["X"], found["y"].reshape(-1)

@@ -74,7 +74,7 @@ def inspect(root: Path, workers: int, exif: str | None = None) -> Report:
             continue
         scenes = find_scenes(root, phase, domain, with_masks)
         facts[name] = list(map_in_order(look, scenes, workers, f"checking {name}"))
-        # A street without a car is as good for INIT, which boxes are made for.
+        # Where instances are boxes, pictures without any are meant: a street without a car.
         may_be_bare = not with_masks or told_of_boxes(facts[name]) == ALL_BOXES
         for fact in facts[name]:
             problems += [p for p in fact.problems if not (may_be_bare and p.kind == "no mask")]
