@@ -44,6 +44,24 @@ def assert_same(one, other, path="state"):
         assert one == other, path
 
 
+def same_when_stopped(run, monkeypatch, model: type, words: str, data: Path, at: int) -> None:
+    """A run that is stopped in its step number `at`, and goes on, equals one that was not."""
+    run(train.main, f"--name whole {words}", data)
+    step, calls = model.train_step, []
+
+    def die_in_the_middle(self, scenes):
+        calls.append(None)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        step(self, scenes)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(model, "train_step", die_in_the_middle)
+        run(train.main, f"--name parts {words}", data)
+    run(train.main, f"--name parts {words} --continue_train", data)
+    assert_same(state("whole"), state("parts"))
+
+
 def test_two_and_two_epochs_are_four(run):
     run(train.main, f"--name whole --niter 4 --niter_decay 0 {EVERYTHING}")
     run(train.main, f"--name parts --niter 2 --niter_decay 0 {EVERYTHING}")

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_checkpoints import assert_same, state
+from test_checkpoints import assert_same, same_when_stopped, state
 from test_da_gan import DAGAN, digits  # noqa: F401
 
 import evaluate
@@ -28,20 +28,7 @@ def listing_of(name: str) -> dict:
 )
 def test_a_run_is_stopped_and_continued_bit_for_bit(run, digits, monkeypatch, words):  # noqa: F811
     words = f"{LABELLED} --niter_decay 1 --save_latest_freq 4 {words}"
-    run(train.main, f"--name whole {words}", digits)
-    step, calls = DAGANModel.train_step, []
-
-    def die_in_the_middle(self, scenes):
-        calls.append(None)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        step(self, scenes)
-
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(DAGANModel, "train_step", die_in_the_middle)
-        run(train.main, f"--name parts {words}", digits)
-    run(train.main, f"--name parts {words} --continue_train", digits)
-    assert_same(state("whole"), state("parts"))
+    same_when_stopped(run, monkeypatch, DAGANModel, words, digits, at=4)
 
 
 def test_one_way_with_windows_and_scores(run, digits):  # noqa: F811

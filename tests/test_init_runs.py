@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_checkpoints import assert_same, state
+from test_checkpoints import same_when_stopped
 
 import evaluate
 import test as test_command
@@ -54,20 +54,7 @@ def picture(stem: str, style: int = 0, target: str = "B") -> np.ndarray:
 )
 def test_a_run_is_stopped_and_continued_bit_for_bit(run, looks, monkeypatch, words):
     words = f"{INIT} --niter_decay 1 --batch_size 2 --save_latest_freq 2 {words}"
-    run(train.main, f"--name whole {words}", looks)
-    step, calls = INITModel.train_step, []
-
-    def die_in_the_middle(self, scenes):
-        calls.append(None)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        step(self, scenes)
-
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(INITModel, "train_step", die_in_the_middle)
-        run(train.main, f"--name parts {words}", looks)
-    run(train.main, f"--name parts {words} --continue_train", looks)
-    assert_same(state("whole"), state("parts"))
+    same_when_stopped(run, monkeypatch, INITModel, words, looks, at=3)
 
 
 def test_the_same_styles_go_down_a_column(run, trained):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_checkpoints import assert_same, state
+from test_checkpoints import assert_same, same_when_stopped
 from test_mgd_gan import MGD, save_vgg
 
 import test as test_command
@@ -42,20 +42,7 @@ def test_a_stage_is_stopped_and_continued_bit_for_bit(run, shapes, tmp_path, mon
     if "finetune" in words:
         words += f" {joined(run)}"
     words = f"{MGD} --niter 1 --niter_decay 1 --no_html --batch_size 2 --save_latest_freq 2 {words}"
-    run(train.main, f"--name whole {words}", data)
-    step, calls = MGDGANModel.train_step, []
-
-    def die_in_the_middle(self, scenes):
-        calls.append(None)
-        if len(calls) == 5:
-            raise KeyboardInterrupt
-        step(self, scenes)
-
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(MGDGANModel, "train_step", die_in_the_middle)
-        run(train.main, f"--name parts {words}", data)
-    run(train.main, f"--name parts {words} --continue_train", data)
-    assert_same(state("whole"), state("parts"))
+    same_when_stopped(run, monkeypatch, MGDGANModel, words, data, at=5)
 
 
 def test_three_stages_and_what_a_test_makes_of_each(run, capsys):
