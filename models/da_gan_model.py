@@ -94,6 +94,7 @@ class DAGANModel(DAGANOptions, BaseModel):
     def step(
         self, scenes: Mapping[str, Scene], number: int = 0, pictures: int | None = None
     ) -> int | None:
+        """As every model's, see `BaseModel.step`; remembers how far the training is."""
         self.seen = number  # pictures before this batch, also of a run that goes on
         return super().step(scenes, number, pictures)
 

@@ -1,6 +1,7 @@
 """Pictures with annotated boxes, a set of them for each domain, as a source of a dataset."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from data.pictures import UnreadableError, list_pictures, read_header
@@ -50,23 +51,19 @@ class BoxedPictures(Source):
         return own or split_names(self.args.cat1)
 
     def listing(self) -> Listing:
-        listing = Listing([])
-        read = 0
+        tasks: list[Task] = []
+        read, left_out = 0, Counter()
         for domain in "AB":
-            documents = [
-                document
-                for split, path in self.labels(domain)
-                for document in [self.document(path, split, domain)]
-            ]
+            documents = [self.document(path, x, domain) for x, path in self.labels(domain)]
             self.check(documents, domain)
             for document in documents:
-                listing.tasks.extend(self.tasks_of(document, domain))
+                tasks += self.tasks_of(document, domain)
                 read += document.read
                 for (category, reason), count in document.left_out.items():
-                    listing.left_out[domain if category else "", reason] += count
-            self.tell_of_unlisted(listing.tasks, domain)
-        tell_of_shared(listing.tasks)
-        return Listing(listing.tasks, read, listing.left_out)
+                    left_out[domain if category else "", reason] += count
+            self.tell_of_unlisted(tasks, domain)
+        tell_of_shared(tasks)
+        return Listing(tasks, read, left_out)
 
     def labels(self, domain: str) -> list[tuple[str, Path]]:
         """The phases of a domain, and the file or folder of their boxes."""
