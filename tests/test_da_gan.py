@@ -26,6 +26,7 @@ from models.networks.da_gan import (
     RegionEncoder,
     held_still,
     profile,
+    sharpness,
     window_masks,
 )
 from options.train_options import TrainOptions
@@ -67,7 +68,7 @@ def scene_of(seed: int, count: int = 4, side: int = 32) -> Scene:
 
 def test_a_window_is_where_its_centre_is():
     centres = torch.tensor([[[0.4, 0.6]]]).double()
-    mask = window_masks(centres, 0.5, (64, 48), 10.0)[0, 0]
+    mask = window_masks(centres, 0.5, (64, 48), 1.0)[0, 0]
     left, right = 0.4 * 48 - 12, 0.4 * 48 + 12
     top, bottom = 0.6 * 64 - 16, 0.6 * 64 + 16
     x, y = torch.arange(48) + 0.5, torch.arange(64) + 0.5
@@ -81,7 +82,7 @@ def test_centres_get_the_gradients_of_finite_differences():
     image, weight = drawn(1, 3, 32, 32), drawn(1, 1, 3, 32, 32, seed=1)
 
     def total(centres):
-        masks = window_masks(centres, 0.5, (32, 32), 2.0)
+        masks = window_masks(centres, 0.5, (32, 32), 0.4)
         return (image[:, None] * masks[:, :, None] * weight).sum()
 
     centres = torch.tensor([[[0.41, 0.57]]]).double().requires_grad_()
@@ -89,8 +90,8 @@ def test_centres_get_the_gradients_of_finite_differences():
 
 
 def test_profiles_are_one_inside_at_any_sharpness():
-    for sharpness in (1.0, 10.0, torch.tensor(10.0)):
-        line = profile(torch.tensor([16.0]), 12.0, 32, sharpness)[0]
+    for per_pixel in (1.0, 10.0, torch.tensor(10.0)):
+        line = profile(torch.tensor([16.0]), 12.0, 32, per_pixel)[0]
         assert line[15] > 0.99 and (line.flip(0) - line).abs().max() < 1e-5
 
 
@@ -116,7 +117,7 @@ def test_codes_are_those_of_the_regions_one_after_another():
     image = torch.rand(2, 3, 32, 32)
     codes, centres = encoder(image)
     assert codes.shape == (2, 3 * 16, 8, 8)
-    masks = window_masks(centres, 0.5, (32, 32), encoder.sharpness)
+    masks = window_masks(centres, 0.5, (32, 32), encoder.progress)
     for n in range(3):
         own = encoder.encoder(image * masks[:, n, None])
         torch.testing.assert_close(codes[:, 16 * n : 16 * (n + 1)], own)
@@ -130,10 +131,20 @@ def test_windows_get_sharper_and_stay_so():
     encoder = AttentionEncoder(RegionEncoder(width=4), Locator(width=4), sharpen_for=9)
     found = []
     for _ in range(12):
-        found.append(float(encoder.sharpness))
+        found.append(float(sharpness(encoder.progress, 16.0)))
         encoder.sharpen()
-    assert found[:3] == pytest.approx([1, 2, 3]) and found[-1] == 10
-    assert float(encoder.state_dict()["sharpness"]) == 10
+    assert found[0] == pytest.approx(0.1) and found[9:] == pytest.approx([10.0] * 3)
+    factors = [after / before for before, after in zip(found[:9], found[1:10], strict=True)]
+    assert factors == pytest.approx([100 ** (1 / 9)] * 9, rel=1e-4)
+    assert float(encoder.state_dict()["progress"]) == 1
+
+
+def test_the_first_windows_let_everything_shine_through():
+    """So that a gradient says in which direction an object is that is in no window."""
+    centre = torch.tensor([[[0.25, 0.25]]])
+    first, last = (window_masks(centre, 0.5, (64, 64), progress)[0, 0] for progress in (0.0, 1.0))
+    assert first.min() > 1e-4 and last[60, 60] < 1e-4
+    assert first[16, 16] > 3 * first[16, 60]
 
 
 @pytest.mark.parametrize("side", [32, 64, 256])

@@ -14,7 +14,8 @@ from models.networks.layers import NORMS
 
 SLOPE = 0.2
 POOLED = 2  # cells of a side that the locator sees in the end
-FIRST, FINAL = 1.0, 10.0  # sharpness of windows, per pixel
+SOFT = 1.6  # sharpness of windows in the beginning, per half of their side
+SHARP = 10.0  # in the end, per pixel
 SPREAD = 0.01  # of the locator's last weights: windows begin where its biases say
 
 
@@ -77,18 +78,24 @@ class Locator(nn.Module):
 
 
 def window_masks(
-    centres: Tensor, share: float, size: tuple[int, int], sharpness: float | Tensor
+    centres: Tensor, share: float, size: tuple[int, int], progress: float | Tensor = 1.0
 ) -> Tensor:
     """Where each window is (Eq. 2 and 4), [B, N, H, W] in [0, 1]; differentiable in the centres.
 
-    centres [B, N, 2]; a window covers `share` of either side of a picture of (height, width);
-    sharpness is that of its edges, per pixel.
+    centres [B, N, 2]; a window covers `share` of either side of a picture of (height, width). With
+    progress 0 its edges are so soft that all of the picture shines through a little, with 1 sharp.
     """
     across, down = (
-        profile(place * side, share * side / 2, side, sharpness)
+        profile(place * side, share * side / 2, side, sharpness(progress, share * side / 2))
         for place, side in zip(centres.unbind(-1), size[::-1], strict=True)
     )
     return down[..., :, None] * across[..., None, :]
+
+
+def sharpness(progress: float | Tensor, half: float) -> float | Tensor:
+    """k of Eq. 4 per pixel, for windows of a half side in pixels; by the same factor at each step."""
+    first = min(SOFT / half, SHARP)
+    return first * (SHARP / first) ** progress
 
 
 def profile(centre: Tensor, half: float, side: int, sharpness: float | Tensor) -> Tensor:
@@ -106,7 +113,7 @@ class AttentionEncoder(nn.Module):
     one region, the whole picture. `sees_all` adds the code of the whole picture, as channels.
 
     The edges of windows are soft in the beginning, so that gradients reach their centres from afar,
-    and as sharp as FINAL after `sharpen_for` calls of `sharpen`, which is saved with the weights.
+    and sharp after `sharpen_for` calls of `sharpen`; how far that is gets saved with the weights.
     """
 
     def __init__(
@@ -120,7 +127,7 @@ class AttentionEncoder(nn.Module):
     ):
         super().__init__()
         self.sharpen_for = sharpen_for
-        self.register_buffer("sharpness", torch.tensor(FIRST))
+        self.register_buffer("progress", torch.tensor(0.0))
         self.encoder = encoder
         self.locator = locator if attends else None
         self.attends = attends
@@ -128,14 +135,14 @@ class AttentionEncoder(nn.Module):
 
     def sharpen(self) -> None:
         """After an update: a little sharper."""
-        self.sharpness.add_((FINAL - FIRST) / self.sharpen_for).clamp_(max=FINAL)
+        self.progress.add_(1 / self.sharpen_for).clamp_(max=1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         whole = self.encoder(image)
         if self.locator is None:
             return whole, image.new_full((len(image), 1, 2), 0.5)
         centres = self.locator(whole)
-        masks = window_masks(centres, self.locator.share, image.shape[-2:], self.sharpness)
+        masks = window_masks(centres, self.locator.share, image.shape[-2:], self.progress)
         regions = image[:, None] * masks[:, :, None]  # [B, N, C, H, W]
         found = self.encoder(regions.flatten(0, 1)).unflatten(0, regions.shape[:2])
         codes = found.flatten(1, 2)
