@@ -18,10 +18,11 @@ PANELS = {  # title -> label -> loss
     "labels": {"by their codes": "label_code"},
 }
 WEIGHTS = {  # option -> default, help
-    "alpha": (10.0, "codes of sources that come back (Eq. 5)"),
-    "beta": (10.0, "codes of targets that come back (Eq. 6)"),
+    "alpha": (None, "codes of sources that come back (Eq. 5); default 10, with --d l2 1"),
+    "beta": (None, "codes of targets that come back (Eq. 6); likewise"),
     "lambda_cls": (1.0, "labels by their codes (section 3.1)"),
 }
+CODES = {"resblock": 10.0, "l2": 1.0}  # weight of codes, by how they are compared
 LARGE = 128  # pixels: larger pictures are halved once more
 SIZE = 64
 LEAST = 16
@@ -53,7 +54,10 @@ class DAGANOptions:
 
     @classmethod
     def ways(cls, opt: Namespace) -> Sequence[Direction]:
-        return [way for way in BOTH_WAYS if way.name == opt.way]
+        ways = [way for way in BOTH_WAYS if way.name == opt.way]
+        if getattr(opt, "remake", False):
+            return [Direction(way.target, way.target) for way in ways]
+        return ways
 
     @classmethod
     def size_multiple(cls, opt) -> int:
@@ -85,6 +89,12 @@ class DAGANOptions:
         if is_train:
             parser.set_defaults(batch_size=64)
             add_training_arguments(parser)
+        else:
+            parser.group("attention").add_argument(
+                "--remake",
+                action="store_true",
+                help="targets made again, F(t), instead of sources translated (Eq. 6 and 8)",
+            )
         return parser
 
     @classmethod
@@ -98,6 +108,9 @@ class DAGANOptions:
             opt.rho = 0.75 if opt.n_regions == 1 else 0.5
         if opt.is_train and opt.d is None:
             opt.d = "l2" if opt.label_mode == "none" else "resblock"
+        for weight in ("alpha", "beta") if opt.is_train else ():
+            if getattr(opt, weight) is None:
+                setattr(opt, weight, CODES[opt.d])
 
     @classmethod
     def option_problems(cls, opt) -> Iterator[str]:

@@ -93,7 +93,7 @@ def window_masks(
 
 
 def sharpness(progress: float | Tensor, half: float) -> float | Tensor:
-    """k of Eq. 4 per pixel, for windows of a half side in pixels; by the same factor at each step."""
+    """k of Eq. 4 per pixel, for a window's half side in pixels; in equal ratios, step by step."""
     first = min(SOFT / half, SHARP)
     return first * (SHARP / first) ** progress
 

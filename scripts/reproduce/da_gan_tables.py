@@ -7,7 +7,7 @@ import numpy as np
 
 from scripts.reproduce.runs import Laboratory, Row
 from scripts.reproduce.sheets import picture_line
-from scripts.reproduce.tables import cell, commands_of, markdown, put
+from scripts.reproduce.tables import cell, commands_of, markdown, one_way, put
 
 PAGE = "da_gan.md"
 TITLES = {
@@ -20,6 +20,7 @@ SCORES = {
         "label_accuracy": "accuracy",
         "label_accuracy_untranslated": "untranslated",
         "label_accuracy_real": "real targets",
+        "label_is": "IS, nats",
         "classes_missed": "classes missed",
         "attention_recall": "seen by windows",
     },
@@ -27,6 +28,7 @@ SCORES = {
     "shapes": {
         "classification": "taken for triangles",
         "classification_real_test": "real triangles",
+        "image_shape_success": "shape success",
         "attention_recall": "seen by windows",
     },
 }
@@ -34,24 +36,53 @@ SCORES = {
 
 def write(laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace) -> None:
     """The tables and pictures of the rows that are done, into docs/da_gan.md."""
-    done = laboratory.done(rows)
-    if not done:
+    every = laboratory.done(rows)
+    if not every:
         return
+    remade = [row for row in every if row["kind"]]
+    done = [one_way(row) for row in every if not row["kind"]]
     parts = ["Mean ± sd over the seeds."]
     for data, title in TITLES.items():
         own = [row for row in done if row["data_name"] == data]
         if own:
             parts += [title, table(own, SCORES[data])]
+        parts += modes(remade) if data == "digits" else []
         first = [row for row in rows if row.facts["data_name"] == data and not row.facts["seed"]]
+        first = [row for row in first if not row.facts["kind"]]
         path = args.folder / f"da_gan_{data}.png"
         parts += picture_line(laboratory, first, path, title.rstrip(":"), "A")
-    put(args.folder.parent / PAGE, "da_gan", "\n\n".join([*parts, commands_of(done)]))
+    parts += source_only(every)
+    put(args.folder.parent / PAGE, "da_gan", "\n\n".join([*parts, commands_of(every)]))
 
 
 def table(done: Sequence[dict], scores: dict[str, str]) -> str:
     lines = []
-    for method in dict.fromkeys(row["method"] for row in done):
-        own = [row for row in done if row["method"] == method]
+    for method, own in by_method(done).items():
         minutes = np.mean([row["training_seconds"] for row in own]) / 60
         lines.append([method, str(len(own)), f"{minutes:.1f}", *(cell(own, x) for x in scores)])
     return markdown(["method", "seeds", "minutes", *scores.values()], lines)
+
+
+def modes(remade: Sequence[dict]) -> list[str]:
+    """What becomes of targets that are made again: kinds that are lost, with and without D2."""
+    if not remade:
+        return []
+    scores = {name: SCORES["digits"][name] for name in ("label_accuracy", "classes_missed")}
+    lines = [
+        [method, *(cell(own, name) for name in scores)] for method, own in by_method(remade).items()
+    ]
+    return ["White digits made again, F(t):", markdown(["method", *scores.values()], lines)]
+
+
+def source_only(every: Sequence[dict]) -> list[str]:
+    """How well a classifier of labelled sources does on targets as they are."""
+    back = [one_way(row, "BtoA") for row in every if "BtoA" in row["scores"]]
+    if not back:
+        return []
+    found = cell(back, "label_accuracy_untranslated")
+    return [f"Source only, a classifier of house numbers on white digits: {found}."]
+
+
+def by_method(rows: Sequence[dict]) -> dict[str, list[dict]]:
+    methods = dict.fromkeys(row["method"] for row in rows)
+    return {method: [row for row in rows if row["method"] == method] for method in methods}

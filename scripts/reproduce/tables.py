@@ -13,6 +13,11 @@ def score_of(row: dict, name: str) -> float | None:
     return None if None in values else sum(values) / len(values)
 
 
+def one_way(row: dict, direction: str = "AtoB") -> dict:
+    """The row with the scores of one direction alone."""
+    return row | {"scores": {direction: row["scores"][direction]}}
+
+
 def over_seeds(rows: Sequence[dict], name: str) -> tuple[float, float | None, int] | None:
     """Mean, standard deviation and number of the runs of a score."""
     return over_runs([{name: score_of(row, name)} for row in rows]).get(name)

@@ -1,0 +1,48 @@
+"""All models side by side: the table and the picture of docs/compare.md."""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+
+from scripts.reproduce.runs import Laboratory, Row
+from scripts.reproduce.sheets import picture_line
+from scripts.reproduce.tables import cell, commands_of, markdown, one_way, put
+
+PAGE = "compare.md"
+SCORES = {
+    "image_shape_success": "shape success",
+    "image_shape_success_85": "at 0.85",
+    "mask_shape_success": "mask success",
+    "mmr": "MMR",
+    "background_l1": "background L1",
+}
+NOT_ITS_JOB = {("DA-GAN", "background_l1")}  # what no window shows it is not kept
+
+
+def write(
+    laboratory: Laboratory, rows: Sequence[Row], scored: Sequence[dict], args: argparse.Namespace
+) -> None:
+    """The table of what was scored here or before, and the sources through all, first seed."""
+    own = [row for row in laboratory.done(rows) if row["method"] == "DA-GAN"]
+    done = [one_way(row) for row in (*scored, *own)]
+    if not done:
+        return
+    parts = ["Disks to triangles, mean ± sd over the seeds.", table(done)]
+    first = [row for row in rows if not row.facts["seed"]]
+    path = args.folder / "compare.png"
+    parts += picture_line(laboratory, first, path, "the same disks through all models", "A")
+    made_here = laboratory.done(rows)
+    put(args.folder.parent / PAGE, "compare", "\n\n".join([*parts, commands_of(made_here)]))
+
+
+def table(done: Sequence[dict]) -> str:
+    lines = []
+    for method in dict.fromkeys(row["method"] for row in done):
+        own = [row for row in done if row["method"] == method]
+        minutes = np.mean([row["training_seconds"] for row in own]) / 60
+        cells = [
+            "not expected" if (method, name) in NOT_ITS_JOB else cell(own, name) for name in SCORES
+        ]
+        lines.append([method.removeprefix("A: "), str(len(own)), f"{minutes:.1f}", *cells])
+    return markdown(["method", "seeds", "minutes", *SCORES.values()], lines)
