@@ -187,14 +187,15 @@ class DAGANModel(DAGANOptions, BaseModel):
         scene = self.on_device({source: scene})[source]
         codes, centres = self.encode(scene.image)
         fake = replace(scene.slots(0, 0), image=self.paint(codes))
+        named = {"styles": ["made again"] if getattr(self.opt, "remake", False) else []}
         if self.opt.no_dae:
-            return Translated(scene, [fake])
+            return Translated(scene, [fake], **named)
         seen = {
             "windows": drawn_windows(scene.image, centres, self.opt.rho),
             "regions": regions_of(scene.image, centres, self.opt.rho),
         }
         edges = edges_of(centres, self.opt.rho, (1, 1))
-        return Translated(scene, [fake], extras=seen, numbers={"windows": edges})
+        return Translated(scene, [fake], extras=seen, numbers={"windows": edges}, **named)
 
     def exportable(self, source: str, masks: int | None) -> Exportable:
         """A picture -> the picture translated, and where its windows are."""

@@ -62,6 +62,28 @@ def test_the_other_way(run, digits, capsys):  # noqa: F811
     )
 
 
+def test_targets_are_made_again(run, digits):  # noqa: F811
+    """F(t) of Eq. 6 and 8, with the windows it was seen through, and how well it is kept."""
+    run(train.main, f"--name d {LABELLED}", digits)
+    run(evaluate.main, "--name d --remake --classifier small --metrics labels,attention", digits)
+    listing = listing_of("d")
+    (way,) = listing["directions"].values()
+    assert [title for title, _ in way["columns"]] == ["source", "made again", "windows", "regions"]
+    assert {picture["source"] for picture in listing["pictures"]} == {"B"}
+    assert {*listing["pictures"][0]["files"]} >= {"real_B_img", "fake_B_img", "windows_B_img"}
+    scores = json.loads(Path("results/d/test_latest/metrics.json").read_text())
+    assert {"label_accuracy", "classes_missed", "attention_recall"} <= scores["BtoB"].keys()
+
+
+def test_sets_of_unequal_sizes(run, digits, tmp_path):  # noqa: F811
+    """An epoch is as long as the larger set."""
+    data = Path(shutil.copytree(digits, tmp_path / "unequal"))
+    for path in sorted((data / "trainB").iterdir())[3:]:
+        path.unlink()
+    run(train.main, f"--name d {LABELLED}", data)
+    assert state("d")["progress"]["total"] == len(list((data / "trainA").iterdir()))
+
+
 def test_masks_change_nothing(run, digits, tmp_path):  # noqa: F811
     run(train.main, f"--name d {LABELLED}", digits)
     bare = Path(shutil.copytree(digits, tmp_path / "bare"))
