@@ -10,7 +10,7 @@ import train
 from conftest import double_model, one_line_error, random_scene, train_options
 from models import create_model
 from models.networks import build_generator
-from models.networks.layers import ReflectionPad
+from models.networks.layers import InstanceNorm2d, ReflectionPad
 from models.sequential import cut_groups, unfinished
 from training.execution import Execution
 
@@ -129,6 +129,32 @@ def test_other_precisions_and_layouts_train_alike(words, near, gradients):
     if gradients:
         assert 0 < gradient_difference(plain, other) < gradients
         assert gradient_difference(plain, trained("--ins_max 2", scenes([2, 1], [2, 2], 3))) > 0.9
+
+
+@pytest.mark.parametrize("words", ["--channels_last", "--precision bf16 --channels_last"])
+def test_one_picture_alone_has_the_same_gradients_in_either_layout(words):
+    """PyTorch's instance norm has wrong ones of a single picture with channels innermost."""
+    batch, one = scenes([1], [1]), "--ins_max 1 --ins_per 1 --batch_size 1"
+    layout = "--channels_last"
+    plain, other = (trained(f"{one} {w}", batch) for w in (words.replace(layout, ""), words))
+    assert 0 < gradient_difference(plain, other) < (0.1 if "bf16" in words else 1e-3)
+
+
+@pytest.mark.parametrize("pictures", [1, 2])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_instance_norm_reads_gradients_in_any_layout(pictures, layout):
+    x = torch.randn(pictures, 3, 5, 4, dtype=torch.float64, requires_grad=True)
+    upstream = torch.randn(x.shape, dtype=torch.float64)
+    centred = x - x.mean((2, 3), keepdim=True)
+    wanted = centred / (centred.square().mean((2, 3), keepdim=True) + 1e-5).sqrt()
+    own, exact = (
+        torch.autograd.grad(y, x, g)[0]
+        for y, g in (
+            (InstanceNorm2d(3)(x), upstream.contiguous(memory_format=layout)),
+            (wanted, upstream),
+        )
+    )
+    assert torch.allclose(own, exact, atol=1e-12)
 
 
 def test_fp16_scales_the_loss_and_skips_a_step_that_overflows():

@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import (
     avg_pool2d,
-    instance_norm,
     interpolate,
     leaky_relu,
     max_pool2d,
 )
 from torch.nn.utils.parametrizations import spectral_norm
 
-from models.networks.layers import SpectralConv2d
+from models.networks.layers import InstanceNorm2d, SpectralConv2d
 
 SLOPE = 0.2
 HIDDEN = 2  # channels between a map and its scale and shift, in widths
@@ -57,7 +56,7 @@ class ApadeGenerator(nn.Module):
             *(
                 nn.Sequential(
                     spectral_norm(SpectralConv2d(before, after, 3, stride=2, padding=1)),
-                    nn.InstanceNorm2d(after),
+                    InstanceNorm2d(after),
                     nn.LeakyReLU(SLOPE),
                 )
                 for before, after in zip([image_channels, *widths], widths, strict=False)
@@ -120,13 +119,14 @@ class Spade(nn.Module):
 
     def __init__(self, channels: int, map_channels: int, hidden: int):
         super().__init__()
+        self.norm = InstanceNorm2d(channels)
         self.read = nn.Conv2d(map_channels, hidden, 3, padding=1)
         self.scale = nn.Conv2d(hidden, channels, 3, padding=1)
         self.shift = nn.Conv2d(hidden, channels, 3, padding=1)
 
     def forward(self, x: Tensor, layout: Tensor) -> Tensor:
         read = torch.relu(self.read(layout))
-        return instance_norm(x) * (1 + self.scale(read)) + self.shift(read)
+        return self.norm(x) * (1 + self.scale(read)) + self.shift(read)
 
 
 class ImageDiscriminator(nn.Module):
@@ -171,7 +171,7 @@ def patch_layers(channels: int, width: int) -> list[nn.Module]:
 
     def normed(before: int, after: int, stride: int) -> nn.Sequential:
         layer = spectral_norm(conv(before, after, stride))
-        return nn.Sequential(layer, nn.InstanceNorm2d(after), nn.LeakyReLU(SLOPE))
+        return nn.Sequential(layer, InstanceNorm2d(after), nn.LeakyReLU(SLOPE))
 
     return [
         nn.Sequential(conv(channels, width, 2), nn.LeakyReLU(SLOPE)),

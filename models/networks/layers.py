@@ -7,7 +7,20 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
-NORMS = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d, "none": nn.Identity}
+
+class InstanceNorm2d(nn.InstanceNorm2d):
+    """PyTorch's, whose gradient of one picture alone is wrong on a CPU, without a word, if channels
+    are innermost: its backward pass takes them for outermost (seen in PyTorch 2.14).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = super().forward(x)
+        if len(x) == 1 and normed.requires_grad and not torch.compiler.is_compiling():
+            normed.register_hook(Tensor.contiguous)
+        return normed
+
+
+NORMS = {"instance": InstanceNorm2d, "batch": nn.BatchNorm2d, "none": nn.Identity}
 SEGMENTS = 4  # of a stage whose activations are recomputed
 
 

@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d, leaky_relu, max_pool2d
 from torch.nn.utils.parametrizations import spectral_norm
 
 from models.networks.insta_gan import instance_rows, spread
-from models.networks.layers import ReflectionPad, ResnetBlock, SpectralConv2d
+from models.networks.layers import InstanceNorm2d, ReflectionPad, ResnetBlock, SpectralConv2d
 
 STRIDE = 4  # of the features that masks are morphed in
 KERNELS = (1, 3, 5, 7)  # of the branches of a MiniIncep block
@@ -132,7 +132,7 @@ class MiniIncep(nn.Module):
             for side in KERNELS
         )
         self.join = nn.Sequential(
-            nn.Conv2d(part * len(KERNELS), channels, 3, padding=1), nn.InstanceNorm2d(channels)
+            nn.Conv2d(part * len(KERNELS), channels, 3, padding=1), InstanceNorm2d(channels)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -173,7 +173,7 @@ class MaskDiscriminator(nn.Module):
 
 def normed(layer: nn.Conv2d) -> tuple[nn.Module, ...]:
     """A convolution, instance norm and ReLU."""
-    return layer, nn.InstanceNorm2d(layer.out_channels), nn.ReLU()
+    return layer, InstanceNorm2d(layer.out_channels), nn.ReLU()
 
 
 def as_seen(masks: Tensor) -> Tensor:

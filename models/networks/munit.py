@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, layer_norm
 
-from models.networks.layers import ReflectionPad, ResnetBlock
+from models.networks.layers import InstanceNorm2d, ReflectionPad, ResnetBlock
 
 DOWN = 4  # by how much a content is smaller than its picture
 TINY = 1e-6
@@ -211,7 +211,7 @@ def least_side(scales: int) -> int:
 def normed(before: int, after: int, side: int, stride: int) -> tuple[nn.Module, ...]:
     """A reflection-padded convolution, instance norm and ReLU."""
     pad, conv, relu = plain(before, after, side, stride)
-    return pad, conv, nn.InstanceNorm2d(after), relu
+    return pad, conv, InstanceNorm2d(after), relu
 
 
 def plain(before: int, after: int, side: int, stride: int) -> tuple[nn.Module, ...]:
