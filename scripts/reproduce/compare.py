@@ -32,13 +32,13 @@ OF_MGD_GAN = (
     "InstaGAN, sequential, pasted",
     "A: MGD-GAN",
 )
-BATCHES = {"INIT": 1, "DA-GAN": 16}
+BATCHES = {"INIT": 1, "DA-GAN": 8}
 TESTS = {"INIT": "", "DA-GAN": "--metrics shapes,background,detection"}
 OPTIONS = {
     "INIT": "--model init --n_blocks 2 --mlp_dim 64 --obj_size 32 --n_scales 2 --lr 0.0005 "
     "--niter 4 --niter_decay 0",
     "DA-GAN": "--model da_gan --n_blocks 3 --n_regions 4 --rho 0.5 --alpha 1 --beta 1 --lr 0.0005 "
-    "--sharpen_for 300 --niter 20 --niter_decay 20",
+    "--sharpen_for 200 --niter 11 --niter_decay 11",
 }
 
 
