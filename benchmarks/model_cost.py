@@ -103,7 +103,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--precision", choices=PRECISIONS, default="fp32", help="as in train.py")
     add("--steps", type=int, default=3, help="after two to warm up (default 3)")
     add("--rounds", type=int, default=3, help="processes of each model (default 3)")
-    add("--only", default="", metavar="WAY,…", help=f"some of them: {'; '.join(WAYS)}")
+    stems = ", ".join(dict.fromkeys(way.split(",")[0] for way in WAYS))
+    add("--only", default="", metavar="NAME,…", help=f"some of {stems}")
     add("--gpu_ids", default="auto", help="as in train.py; -1: CPU")
     add("--json", type=Path, help="write the figures to this file, too")
     add("--alone", choices=WAYS, help=argparse.SUPPRESS)
@@ -112,14 +113,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for flag, least in (("size", 64), ("width", 4), ("batch_size", 2), ("steps", 1), ("rounds", 1)):
         if getattr(args, flag) < least:
             raise UserError(f"--{flag} {getattr(args, flag)}: at least {least}")
-    asked = [way for way in WAYS if way.split(",")[0] in wanted(args) or way in wanted(args)]
+    asked = [way for way in WAYS if way.split(",")[0] in wanted(args)]
     args.only = asked if args.only else list(WAYS)
     return args
 
 
 def wanted(args: argparse.Namespace) -> set[str]:
     """What was typed after --only. Raises UserError for a name that there is not."""
-    known = {name for way in WAYS for name in (way, way.split(",")[0])}
+    known = {way.split(",")[0] for way in WAYS}
     words = {word.strip() for word in args.only.split(",") if word.strip()}
     for word in words - known:
         raise UserError(f"--only {word}: there is no such model; {did_you_mean(word, known)}")

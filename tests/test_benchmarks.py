@@ -10,6 +10,7 @@ from benchmarks import (
     convolutions,
     data_loading,
     loggers,
+    model_cost,
     option_cost,
     saving,
     style_cost,
@@ -96,3 +97,18 @@ def test_what_styles_cost_is_measured(capsys):
     style_cost.main("--size 16 --ngf 2 --styles 1 3 --rounds 1 --gpu_ids -1".split())
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[-2:]]
     assert [row[0] for row in rows] == ["1", "3"] and all(float(row[1]) > 0 for row in rows)
+
+
+def test_what_models_cost_is_measured(tmp_path, capsys):
+    words = "--width 4 --rounds 1 --steps 1 --batch_size 2 --gpu_ids -1"
+    typed = [*words.split(), "--only", "CycleGAN,MUNIT"]
+    model_cost.main([*typed, "--json", str(tmp_path / "figures.json")])
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert list(found) == ["CycleGAN", "MUNIT"]
+    for figures in found.values():
+        assert min(figures[name] for name in ("step", "picture")) > 0
+        assert figures["parameters"] > 1000
+    assert "s/step" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        model_cost.main(["--only", "PixGAN"])
+    one_line_error(capsys, "--only PixGAN", "CycleGAN")
