@@ -42,7 +42,7 @@ from util.errors import UserError, command
 from util.files import write_text
 from util.memory import enough_memory
 
-SWITCHES = ("--checkpoint_activations", "--channels_last", "--compile")
+SWITCHES = ("--checkpoint_activations", "--channels_last", "--compile", "--no_fused")
 DTYPES = {name: HALF.get(name, torch.float32) for name in PRECISIONS}
 
 

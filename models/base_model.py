@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from data.scene import Scene
 from models.contract import Declared, Translated
 from models.exporting import Exportable
+from models.networks.fused import fuse
 from models.persistence import Persistent
 from training.averages import Averages
 from training.execution import as_it_runs
@@ -73,6 +74,8 @@ class BaseModel(Declared, Updating, Persistent, ABC):
         self.networks[name] = network
         if translates:
             self.translating.append(name)
+        if not self.opt.no_fused:
+            fuse(network, self.device)
         runs = as_it_runs(network, self.opt, self.device, translates, self.is_train)
         self.executions[name] = runs
         return runs

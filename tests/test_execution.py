@@ -37,8 +37,9 @@ def gradient_difference(one, other) -> float:
     distance = length = 0.0
     for x, y in zip(one.networks.values(), other.networks.values(), strict=True):
         for a, b in zip(x.parameters(), y.parameters(), strict=True):
-            distance += (a.grad - b.grad).square().sum().item()
-            length += a.grad.square().sum().item()
+            here, there = (0 * w if w.grad is None else w.grad for w in (a, b))  # a GPU has fewer
+            distance += (here - there).square().sum().item()
+            length += here.square().sum().item()
     return (distance / length) ** 0.5
 
 

@@ -7,12 +7,14 @@ import pytest
 import torch
 from PIL import Image
 from test_execution import gradient_difference, scenes
+from test_fused import CASES, same_as_the_definition
 from test_guard import spoil
 
 import test as test_command
 import train
 from conftest import train_options
 from models import create_model
+from models.networks.fused import finish
 from training.device import prepare_device
 
 pytestmark = [
@@ -52,6 +54,25 @@ def test_a_step_on_the_gpu_is_that_of_the_cpu():
         assert {w.device.type for w in network.parameters()} == {there.device.type}
         network.to("cpu")  # and the gradients with it
     assert gradient_difference(here, there) < 1e-2
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
+def test_fused_layers_train_as_those_one_by_one(precision):
+    """Losses of the second step, and the gradients of it."""
+    batch, models = scenes([2, 1], [1, 2]), []
+    for words in ("--no_fused", ""):
+        models.append(model_on(GPU, f"--ins_per 2 --precision {precision} --channels_last {words}"))
+        for number in (0, 2):
+            models[-1].step(batch, number)
+    plain, fused = models
+    for name, loss in plain.get_current_losses().items():
+        assert fused.get_current_losses()[name] == pytest.approx(loss, rel=0.02), name
+    assert gradient_difference(plain, fused) < (0.02 if precision == "tf32" else 0.5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_compiled_kernels_do_what_their_definition_says(case):
+    same_as_the_definition(finish, CASES[case], torch.device("cuda"))
 
 
 def test_a_broken_update_is_found_one_step_later_and_not_made(monkeypatch):

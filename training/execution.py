@@ -22,10 +22,12 @@ def as_it_runs(
 
     One that runs in full precision and as it is needs nothing around it.
     """
-    layout = torch.channels_last if opt.channels_last else torch.contiguous_format
+    half = opt.precision not in FULL
+    innermost = opt.channels_last or (half and device.type == "cuda" and not opt.no_fused)
+    layout = torch.channels_last if innermost else torch.contiguous_format
     network.to(device=device, memory_format=layout)
     called = network
-    if opt.precision not in FULL or opt.channels_last or (opt.compile and translates):
+    if half or innermost or (opt.compile and translates):
         called = Execution(network, opt.precision, layout)
         if opt.compile and translates:
             called.compile_network(training)

@@ -10,7 +10,7 @@ from models.networks.insta_gan import (
     StackedDiscriminator,
     StackedGenerator,
 )
-from models.networks.layers import NORMS, PatchConv2d
+from models.networks.layers import NORMS, SpectralConv2d
 
 GENERATORS = {"set": SetGenerator, "basic": StackedGenerator}
 DISCRIMINATORS = {"set": SetDiscriminator, "basic": StackedDiscriminator}
@@ -48,6 +48,6 @@ def build_discriminator(
     if init != "default":
         initialize(network, init, gain)
     for layer in network.modules():
-        if spectral and isinstance(layer, PatchConv2d):
+        if spectral and isinstance(layer, SpectralConv2d):
             spectral_norm(layer)
     return network

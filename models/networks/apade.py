@@ -17,7 +17,7 @@ from torch.nn.functional import (
 )
 from torch.nn.utils.parametrizations import spectral_norm
 
-from models.networks.layers import InstanceNorm2d, SpectralConv2d
+from models.networks.layers import InstanceNorm2d, SpectralConv2d, Stage, UnbiasedSpectralConv2d
 
 SLOPE = 0.2
 HIDDEN = 2  # channels between a map and its scale and shift, in widths
@@ -52,10 +52,10 @@ class ApadeGenerator(nn.Module):
         self.halvings = halvings
         widths = [width * 2**i for i in range(halvings)]
         deepest, hidden = widths[-1], HIDDEN * width
-        self.encoder = nn.Sequential(
+        self.encoder = Stage(
             *(
                 nn.Sequential(
-                    spectral_norm(SpectralConv2d(before, after, 3, stride=2, padding=1)),
+                    spectral_norm(UnbiasedSpectralConv2d(before, after, 3, stride=2, padding=1)),
                     InstanceNorm2d(after),
                     nn.LeakyReLU(SLOPE),
                 )
@@ -166,12 +166,12 @@ def run_layers(layers: Sequence[nn.Module], x: Tensor) -> list[Tensor]:
 def patch_layers(channels: int, width: int) -> list[nn.Module]:
     """The layers of a PatchGAN of SPADE: three halve the picture, the last one scores."""
 
-    def conv(before: int, after: int, stride: int) -> nn.Conv2d:
-        return SpectralConv2d(before, after, 4, stride=stride, padding=2)
+    def conv(before: int, after: int, stride: int, kind: type = SpectralConv2d) -> nn.Conv2d:
+        return kind(before, after, 4, stride=stride, padding=2)
 
-    def normed(before: int, after: int, stride: int) -> nn.Sequential:
-        layer = spectral_norm(conv(before, after, stride))
-        return nn.Sequential(layer, InstanceNorm2d(after), nn.LeakyReLU(SLOPE))
+    def normed(before: int, after: int, stride: int) -> Stage:
+        layer = spectral_norm(conv(before, after, stride, UnbiasedSpectralConv2d))
+        return Stage(layer, InstanceNorm2d(after), nn.LeakyReLU(SLOPE))
 
     return [
         nn.Sequential(conv(channels, width, 2), nn.LeakyReLU(SLOPE)),

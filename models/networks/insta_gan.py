@@ -23,7 +23,7 @@ from models.networks.blocks import (
     resnet_decoder,
     resnet_encoder,
 )
-from models.networks.layers import run_stage
+from models.networks.layers import Stage, run_stage
 
 
 class SetGenerator(nn.Module):
@@ -84,7 +84,7 @@ class StackedGenerator(nn.Module):
         self.recompute = recompute
         channels = image_channels + slots
         self.slots = slots
-        self.model = nn.Sequential(
+        self.model = Stage(
             *resnet_encoder(channels, width, n_blocks=n_blocks, norm=norm, dropout=dropout),
             *resnet_decoder(channels, width, norm=norm),
         )
@@ -143,7 +143,7 @@ class StackedDiscriminator(nn.Module):
     ):
         super().__init__()
         self.slots = slots
-        self.model = nn.Sequential(
+        self.model = Stage(
             *patch_features(image_channels + slots, width, n_layers=n_layers, norm=norm),
             *patch_classifier(patch_width(width, n_layers), norm=norm),
         )

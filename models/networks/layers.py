@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import conv_transpose2d, pad
 from torch.utils.checkpoint import checkpoint
 
 
@@ -48,15 +48,15 @@ class ResnetBlock(nn.Module):
 
     def __init__(self, channels: int, norm: str, dropout: bool):
         super().__init__()
-        bias = needs_bias(norm)
+        bias, conv = needs_bias(norm), conv_before(norm)
         self.conv_block = nn.Sequential(
             ReflectionPad(1),
-            nn.Conv2d(channels, channels, 3, bias=bias),
+            conv(channels, channels, 3, bias=bias),
             NORMS[norm](channels),
             nn.ReLU(),
             *([nn.Dropout(0.5)] if dropout else []),
             ReflectionPad(1),
-            nn.Conv2d(channels, channels, 3, bias=bias),
+            conv(channels, channels, 3, bias=bias),
             NORMS[norm](channels),
         )
 
@@ -115,11 +115,56 @@ class SpectralConv2d(nn.Conv2d):
         return self._conv_forward(x, weight, self.bias)
 
 
-class PatchConv2d(SpectralConv2d):
-    """4x4 convolution of a PatchGAN."""
+class Unbiased:
+    """A convolution before a norm that takes every bias away again, having no weights of its own.
 
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int):
-        super().__init__(in_channels, out_channels, 4, stride=stride, padding=1)
+    On a GPU the bias, which the official checkpoints have, is neither added nor trained. On a CPU
+    it is, so that a run goes on there to the bit as it would have by earlier code.
+    """
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return super()._conv_forward(x, weight, None if x.is_cuda else bias)
+
+
+class UnbiasedConv2d(Unbiased, nn.Conv2d): ...
+
+
+class UnbiasedSpectralConv2d(Unbiased, SpectralConv2d): ...
+
+
+class UnbiasedConvTranspose2d(nn.ConvTranspose2d):
+    """See `Unbiased`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        sizes = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return conv_transpose2d(x, self.weight, None if x.is_cuda else self.bias, *sizes)
+
+
+def conv_before(norm: str, kind: type = nn.Conv2d) -> type:
+    """The class of a convolution before a norm of this name."""
+    unbiased = {
+        nn.Conv2d: UnbiasedConv2d,
+        nn.ConvTranspose2d: UnbiasedConvTranspose2d,
+        SpectralConv2d: UnbiasedSpectralConv2d,
+    }
+    return unbiased[kind] if norm == "instance" else kind
+
+
+class Stage(nn.Sequential):
+    """Layers one after another; on a GPU those that can be are fused, see `fuse`.
+
+    Weights have the names that they have in `nn.Sequential`, and results are the same but for
+    rounding.
+    """
+
+    fused = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.fused or not x.is_cuda or torch.compiler.is_compiling():
+            return super().forward(x)
+        from models.networks.fused import run  # which is of no use elsewhere
+
+        return run(self, x)
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager:

@@ -11,7 +11,14 @@ from torch.nn.functional import avg_pool2d, leaky_relu, max_pool2d
 from torch.nn.utils.parametrizations import spectral_norm
 
 from models.networks.insta_gan import instance_rows, spread
-from models.networks.layers import InstanceNorm2d, ReflectionPad, ResnetBlock, SpectralConv2d
+from models.networks.layers import (
+    InstanceNorm2d,
+    ReflectionPad,
+    ResnetBlock,
+    SpectralConv2d,
+    Stage,
+    UnbiasedConv2d,
+)
 
 STRIDE = 4  # of the features that masks are morphed in
 KERNELS = (1, 3, 5, 7)  # of the branches of a MiniIncep block
@@ -33,11 +40,11 @@ class MaskGenerator(nn.Module):
     ):
         super().__init__()
         inner = STRIDE * width
-        self.encoder = nn.Sequential(
+        self.encoder = Stage(
             ReflectionPad(3),
-            *normed(nn.Conv2d(image_channels, width, 7)),
-            *normed(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)),
-            *normed(nn.Conv2d(2 * width, inner, 3, stride=2, padding=1)),
+            *normed(UnbiasedConv2d(image_channels, width, 7)),
+            *normed(UnbiasedConv2d(width, 2 * width, 3, stride=2, padding=1)),
+            *normed(UnbiasedConv2d(2 * width, inner, 3, stride=2, padding=1)),
             *(ResnetBlock(inner, "instance", dropout=False) for _ in range(2)),
         )
         self.label = nn.Linear(n_labels, LABEL)
@@ -45,9 +52,7 @@ class MaskGenerator(nn.Module):
         self.join = nn.Conv2d(inner + LABEL, inner, 1)
         self.morph = nn.Sequential(*(MiniIncep(inner) for _ in range(n_blocks)))
         self.up = nn.ModuleList(
-            nn.Sequential(
-                nn.Upsample(scale_factor=2), *normed(nn.Conv2d(before, after, 3, padding=1))
-            )
+            Stage(nn.Upsample(scale_factor=2), *normed(UnbiasedConv2d(before, after, 3, padding=1)))
             for before, after in ((inner, 2 * width), (2 * width, width))
         )
         self.heads = nn.ModuleList(
@@ -128,11 +133,11 @@ class MiniIncep(nn.Module):
         super().__init__()
         part = channels // len(KERNELS)
         self.branches = nn.ModuleList(
-            nn.Sequential(*normed(nn.Conv2d(channels, part, side, padding=side // 2)))
+            Stage(*normed(UnbiasedConv2d(channels, part, side, padding=side // 2)))
             for side in KERNELS
         )
-        self.join = nn.Sequential(
-            nn.Conv2d(part * len(KERNELS), channels, 3, padding=1), InstanceNorm2d(channels)
+        self.join = Stage(
+            UnbiasedConv2d(part * len(KERNELS), channels, 3, padding=1), InstanceNorm2d(channels)
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, layer_norm
 
-from models.networks.layers import InstanceNorm2d, ReflectionPad, ResnetBlock
+from models.networks.layers import InstanceNorm2d, ReflectionPad, ResnetBlock, Stage, UnbiasedConv2d
 
 DOWN = 4  # by how much a content is smaller than its picture
 TINY = 1e-6
@@ -26,7 +26,7 @@ class ContentEncoder(nn.Module):
     def __init__(self, *, image_channels: int = 3, width: int = 64, n_blocks: int = 4):
         super().__init__()
         inner = DOWN * width
-        self.layers = nn.Sequential(
+        self.layers = Stage(
             *normed(image_channels, width, 7, 1),
             *normed(width, 2 * width, 4, 2),
             *normed(2 * width, inner, 4, 2),
@@ -48,7 +48,7 @@ class StyleEncoder(nn.Module):
     def __init__(self, *, image_channels: int = 3, width: int = 64, styles: int = 8):
         super().__init__()
         widths = [width, 2 * width, *[4 * width] * (STYLE_HALVINGS - 1)]
-        self.layers = nn.Sequential(
+        self.layers = Stage(
             *plain(image_channels, width, 7, 1),
             *(
                 layer
@@ -210,11 +210,13 @@ def least_side(scales: int) -> int:
 
 def normed(before: int, after: int, side: int, stride: int) -> tuple[nn.Module, ...]:
     """A reflection-padded convolution, instance norm and ReLU."""
-    pad, conv, relu = plain(before, after, side, stride)
+    pad, conv, relu = plain(before, after, side, stride, UnbiasedConv2d)
     return pad, conv, InstanceNorm2d(after), relu
 
 
-def plain(before: int, after: int, side: int, stride: int) -> tuple[nn.Module, ...]:
+def plain(
+    before: int, after: int, side: int, stride: int, kind: type = nn.Conv2d
+) -> tuple[nn.Module, ...]:
     """A reflection-padded convolution and ReLU."""
     pad = ReflectionPad((side - 1) // 2)
-    return pad, nn.Conv2d(before, after, side, stride=stride), nn.ReLU()
+    return pad, kind(before, after, side, stride=stride), nn.ReLU()
