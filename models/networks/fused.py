@@ -55,7 +55,7 @@ def finish(
     padding: int = 0,
     skip_padding: int = 0,
 ) -> Tensor:
-    """`definition`, as one kernel there and a pair of them back. x lies with channels innermost."""
+    """`definition`, by a pair of kernels there and another back. x lies with channels innermost."""
     from models.networks.kernels import Finish
 
     return Finish.apply(x, skip, slope, padding, skip_padding, EPS)
@@ -109,7 +109,7 @@ def run(stage: Sequence[nn.Module], x: Tensor, finish=finish) -> Tensor:
         elif take(END):
             skip, width = kept.pop()
             x = x + inside(skip, width)
-        elif is_plain_norm(layers[place]) and x.is_contiguous(memory_format=torch.channels_last):
+        elif is_plain_norm(layers[place]) and suits(x):
             place += 1
             active = take(nn.ReLU) or take(nn.LeakyReLU)
             slope = getattr(active, "negative_slope", 0.0) if active else NO_ACTIVATION
@@ -130,6 +130,11 @@ def is_plain_norm(layer: nn.Module) -> bool:
     """Whether it is an instance norm with neither weights nor memory."""
     plain = isinstance(layer, nn.InstanceNorm2d)
     return plain and not layer.affine and not layer.track_running_stats
+
+
+def suits(x: Tensor) -> bool:
+    """Whether kernels can take it: there is a picture, and its channels are innermost."""
+    return len(x) > 0 and x.is_contiguous(memory_format=torch.channels_last)
 
 
 @cache
