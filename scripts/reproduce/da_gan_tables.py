@@ -2,14 +2,18 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from metrics.pairs import PairFolder
+from pages.sheet import save_sheet, sheet, tile
 from scripts.reproduce.runs import Laboratory, Row
-from scripts.reproduce.sheets import picture_line
+from scripts.reproduce.sheets import SIDE, picture_line
 from scripts.reproduce.tables import cell, commands_of, markdown, one_way, put
 
 PAGE = "da_gan.md"
+COLUMNS = 8
 TITLES = {
     "digits": "House numbers to white digits:",
     "toy": "A small digit anywhere in a larger picture, labels alone:",
@@ -50,9 +54,28 @@ def write(laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace)
         first = [row for row in rows if row.facts["data_name"] == data and not row.facts["seed"]]
         first = [row for row in first if not row.facts["kind"]]
         path = args.folder / f"da_gan_{data}.png"
-        parts += picture_line(laboratory, first, path, title.rstrip(":"), "A")
-    parts += source_only(every)
+        if data == "toy":  # nothing is painted there
+            seeds = [row for row in rows if row.facts["data_name"] == data]
+            parts += windows_line(laboratory, seeds, path, title.rstrip(":"))
+        else:
+            parts += picture_line(laboratory, first, path, title.rstrip(":"), "A")
+        parts += source_only(every) if data == "digits" else []
     put(args.folder.parent / PAGE, "da_gan", "\n\n".join([*parts, commands_of(every)]))
+
+
+def windows_line(
+    laboratory: Laboratory, rows: Sequence[Row], output: Path, title: str
+) -> list[str]:
+    """Draw where each seed looked, and return the line that shows it; see `picture_line`."""
+    done = [row for row in rows if laboratory.record(row)]
+    if done and laboratory.at_hand(done):
+        lines = []
+        for row in done:
+            pairs = PairFolder(laboratory.results(row)).pairs["A"][:COLUMNS]
+            tiles = [tile(files.picture("windows_B_img"), SIDE) for files in pairs]
+            lines.append((f"seed {row.facts['seed']}", tiles))
+        save_sheet(sheet(lines), output)
+    return [f"![{title}]({output.parent.name}/{output.name})"] if output.is_file() else []
 
 
 def table(done: Sequence[dict], scores: dict[str, str]) -> str:
@@ -80,7 +103,7 @@ def source_only(every: Sequence[dict]) -> list[str]:
     if not back:
         return []
     found = cell(back, "label_accuracy_untranslated")
-    return [f"Source only, a classifier of house numbers on white digits: {found}."]
+    return [f"Source only: a classifier of house numbers reads white digits as they are, {found}."]
 
 
 def by_method(rows: Sequence[dict]) -> dict[str, list[dict]]:
