@@ -8,8 +8,9 @@
 All see the same drawn pictures, two shapes in each, and have the same width; what else there is of
 a model is as by its defaults. Every model has a process of its own in every round, one after
 another, so that its peak memory is its own and a busy machine slows all alike; times are medians
-over the rounds, of the median of --steps steps. A training step has an update of all generators and
-one of all discriminators; of translations those of all directions are timed.
+over the rounds, of the median of --steps steps. A training step is all updates of a batch, of every
+group if there are several. Translations are those of all directions, one style of each picture;
+models with a cycle translate back as well, as test.py does.
 """
 
 import argparse
@@ -42,10 +43,11 @@ from util.files import write_json
 
 
 class Way(NamedTuple):
-    """Options of train.py and test.py, and of train.py alone; not all translate by themselves."""
+    """Options of train.py and test.py, of the first and the second alone; not all translate."""
 
     options: str
     training: str = ""
+    testing: str = ""
     translates: bool = True
 
 
@@ -57,8 +59,8 @@ WAYS = {
     "MGD-GAN, masks": Way("--model mgd_gan", "--stage mask", translates=False),
     "MGD-GAN, picture": Way("--model mgd_gan", "--stage image", translates=False),
     "MGD-GAN, both": Way("--model mgd_gan", "--stage e2e"),
-    "MUNIT": Way("--model init", "--granularity none"),
-    "INIT": Way("--model init"),
+    "MUNIT": Way("--model init", "--granularity none", "--n_styles 1"),
+    "INIT": Way("--model init", testing="--n_styles 1"),
     "DA-GAN": Way("--model da_gan"),
 }
 COLUMNS = ("million parameters", "s/step", "to the first", "MB of a step", "s/picture translated")
@@ -161,7 +163,9 @@ def measure(way: Way, args: argparse.Namespace) -> dict:
         "step": statistics.median(times),
         "megabytes": peak,
     }
-    return figures | {"picture": translation(typed, device, args) if way.translates else None}
+    if not way.translates:
+        return figures | {"picture": None}
+    return figures | {"picture": translation([*typed, *way.testing.split()], device, args)}
 
 
 def translation(typed: list[str], device: torch.device, args: argparse.Namespace) -> float:

@@ -19,6 +19,7 @@ from models.networks.fused import fuse
 from models.persistence import Persistent
 from training.averages import Averages
 from training.execution import as_it_runs
+from training.precision import HALF
 from training.update import Updating
 from util.errors import UserError
 
@@ -75,7 +76,7 @@ class BaseModel(Declared, Updating, Persistent, ABC):
         if translates:
             self.translating.append(name)
         if not self.opt.no_fused:
-            fuse(network, self.device)
+            fuse(network, self.device, HALF.get(self.opt.precision, torch.float32))
         runs = as_it_runs(network, self.opt, self.device, translates, self.is_train)
         self.executions[name] = runs
         return runs

@@ -28,7 +28,7 @@ class Translated:
     back    the first fake translated back, if the model can
     extras  further pictures by name, [B, 1 or C, H, W] in [-1, 1], such as where it looked
     steps   those of a sequential translation, in order
-    styles  what the fakes are called, if there are several
+    styles  what the fakes are called, if not translation and style 1, style 2, …
     numbers further numbers of each picture by name, [B, …], such as the windows it was seen through
     """
 

@@ -34,13 +34,13 @@ def add_device_arguments(group) -> None:
     group.add_argument(
         "--channels_last",
         action="store_true",
-        help="channels innermost in memory, as they are anyway on a GPU in half precision; "
-        "benchmarks/train_step.py says whether it is faster",
+        help="channels innermost in memory, as they are anyway where layers are fused in half "
+        "precision; benchmarks/train_step.py says whether it is faster",
     )
     group.add_argument(
         "--no_fused",
         action="store_true",
-        help="GPUs: norm, activation, sum and padding one by one, not in one kernel of Triton",
+        help="GPUs: norm, activation, sum and padding one by one, not in Triton's kernels",
     )
 
 

@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         opt = Namespace(**dump["options"])
         opt.gpu_ids, opt.compile = parse_gpu_ids(args.gpu_ids), False
+        opt.no_fused = True  # so that every layer can be asked
         device = choose_device(opt.gpu_ids)
         model = create_model(opt, device)
         model.load_state_dict(dump["model"])

@@ -15,7 +15,7 @@ from models.networks.blocks import (
     resnet_encoder,
 )
 from models.networks.fused import definition, flat, run
-from models.networks.layers import Stage
+from models.networks.layers import Stage, run_stage
 
 INNERMOST = torch.channels_last
 
@@ -51,6 +51,7 @@ CASES = {  # shape; slope, padding, padding of skip or none
     "borders that mirror every pixel": ((1, 5, 4, 4), 1.0, 3, 3),
     "two pixels": ((2, 3, 1, 2), 0.0, 0, None),
     "a line of 200 pixels": ((1, 2, 1, 200), 0.2, 0, None),
+    "programs without an edge, chunks of several tiles": ((1, 2, 30, 150), 0.2, 1, 1),
 }
 
 
@@ -109,10 +110,12 @@ STAGES = {  # stage, how many layers `finish` stands for
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_fused_stages_give_the_same(name):
+def test_fused_stages_give_the_same(name, monkeypatch):
     make, wanted = STAGES[name]
+    monkeypatch.setattr(fused, "suits", lambda x: True)  # float64 as well
+    monkeypatch.setattr(nn.Dropout, "forward", lambda layer, x: 0.5 * x)  # draws lie as x does
     torch.manual_seed(0)
-    stage = make().double().eval().to(memory_format=INNERMOST)
+    stage = make().double().to(memory_format=INNERMOST)
     first = next(
         layer for layer in flat(stage) if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
     )
@@ -142,10 +145,14 @@ def test_three_training_steps_are_those_without(interpreted, monkeypatch):
     words = "--channels_last --ins_max 1 --ins_per 1 --load_size 24 --crop_size 24"
     plain, other = trained(words), trained(words)
     own = {*other.networks["G_A"].modules(), *other.networks["D_A"].modules()}
-    before = Stage.forward
+    before, calls = Stage.forward, []
+
+    def finish(*inputs, **how):
+        calls.append(how)
+        return interpreted(*inputs, **how)
 
     def forward(stage, x):
-        return run(stage, x, finish=interpreted) if stage in own else before(stage, x)
+        return run(stage, x, finish=finish) if stage in own else before(stage, x)
 
     monkeypatch.setattr(Stage, "forward", forward)
     for near in (1e-5, 1e-5, 1e-4):
@@ -153,25 +160,50 @@ def test_three_training_steps_are_those_without(interpreted, monkeypatch):
             model.step(batch)
         losses = other.get_current_losses()
         assert losses == pytest.approx(plain.get_current_losses(), rel=near, abs=1e-6)
+    assert any(how["skip_padding"] for how in calls)
 
 
 def test_on_a_cpu_nothing_is_fused():
     stage = encoder()
-    fused.fuse(stage, torch.device("cpu"))
+    fused.fuse(stage, torch.device("cpu"), torch.float32)
     assert not stage.fused
 
 
-def test_kernels_are_tried_before_they_are_used(interpreted, monkeypatch, capsys):
-    assert fused.tried(torch.device("cpu"))
-    gpu, ask = torch.device("cuda"), fused.works.__wrapped__
-    monkeypatch.setattr(fused, "tried", lambda _: False)
-    assert not ask(gpu) and "other numbers" in capsys.readouterr().out
+def test_recomputed_segments_are_fused_as_well(monkeypatch):
+    """A slice of a stage is a stage of its own."""
+    seen = []
+    monkeypatch.setattr(Stage, "forward", lambda stage, x: seen.append(stage.fused) or x)
+    stage = encoder()
+    stage.fused = True
+    run_stage(stage, drawn(1, 3, 8, 8).requires_grad_(), recompute=True)
+    assert len(seen) > 1 and all(seen)
 
-    def broken(_):
+
+def test_what_kernels_cannot_take_is_left_to_pytorch(interpreted):
+    norm = [layers.InstanceNorm2d(3)]
+    for x in (drawn(1, 3, 4, 4).double(), drawn(1, 3, 4, 4).contiguous(), drawn(0, 3, 4, 4)):
+        assert not fused.suits(x)
+    assert fused.suits(drawn(1, 3, 4, 4))
+    with pytest.raises(ValueError, match="reflection padding of 3"):
+        interpreted(drawn(1, 3, 3, 4), padding=3)
+    other = [nn.InstanceNorm2d(3, eps=0.1)]
+    x = drawn(1, 3, 4, 4)
+    assert torch.equal(run(other, x), other[0](x))
+    assert not torch.equal(run(norm, x, finish=lambda x, *_, **__: 0 * x), norm[0](x))
+
+
+def test_kernels_are_tried_before_they_are_used(interpreted, monkeypatch, capsys):
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        assert fused.tried(torch.device("cpu"), dtype)
+    gpu, ask = (torch.device("cuda"), torch.bfloat16), fused.works.__wrapped__
+    monkeypatch.setattr(fused, "tried", lambda *_: False)
+    assert not ask(*gpu) and "other numbers" in capsys.readouterr().out
+
+    def broken(*_):
         raise RuntimeError("no compiler\nand a long story")
 
     monkeypatch.setattr(fused, "tried", broken)
-    assert not ask(gpu) and capsys.readouterr().out.endswith("here: no compiler\n")
+    assert not ask(*gpu) and capsys.readouterr().out.endswith("here: no compiler\n")
 
 
 # ---- biases that a norm takes away

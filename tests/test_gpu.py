@@ -14,7 +14,7 @@ import test as test_command
 import train
 from conftest import train_options
 from models import create_model
-from models.networks.fused import finish
+from models.networks.fused import finish, works
 from training.device import prepare_device
 
 pytestmark = [
@@ -65,9 +65,15 @@ def test_fused_layers_train_as_those_one_by_one(precision):
         for number in (0, 2):
             models[-1].step(batch, number)
     plain, fused = models
+    assert any(getattr(layer, "fused", False) for layer in fused.networks["G_A"].modules())
     for name, loss in plain.get_current_losses().items():
         assert fused.get_current_losses()[name] == pytest.approx(loss, rel=0.02), name
     assert gradient_difference(plain, fused) < (0.02 if precision == "tf32" else 0.5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_kernels_are_used_here(dtype):
+    assert works(torch.device("cuda", 0), dtype)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -23,7 +23,8 @@ def as_it_runs(
     One that runs in full precision and as it is needs nothing around it.
     """
     half = opt.precision not in FULL
-    innermost = opt.channels_last or (half and device.type == "cuda" and not opt.no_fused)
+    fused = any(getattr(layer, "fused", False) for layer in network.modules())
+    innermost = opt.channels_last or (half and fused)
     layout = torch.channels_last if innermost else torch.contiguous_format
     network.to(device=device, memory_format=layout)
     called = network

@@ -15,21 +15,18 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-CHUNKS = (
-    32  # of a picture's pixels at most: their moments are joined by every program of a second pass
-)
-TILE = 8192  # numbers a program holds at a time
+CHUNKS = 32  # of a picture's pixels at most: each program of a second pass joins their moments
+PIXELS, CHANNELS = 128, 64  # that a program holds at a time
+WARPS = 8
 
 
 @triton.jit
 def moments_kernel(x, means, squares, C, pixels, chunk, P: tl.constexpr, B: tl.constexpr):
     """Mean and sum of squared differences of a chunk of pixels, for B channels."""
-    n, s, c = (
-        tl.program_id(0).to(tl.int64),
-        tl.program_id(1),
-        tl.program_id(2) * B + tl.arange(0, B),
-    )
+    n, s = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    c = tl.program_id(2) * B + tl.arange(0, B)
     first = s * chunk
     last = tl.minimum(first + chunk, pixels)
     count = 0.0
@@ -38,9 +35,8 @@ def moments_kernel(x, means, squares, C, pixels, chunk, P: tl.constexpr, B: tl.c
     for start in range(first, last, P):
         at = start + tl.arange(0, P)
         inside = (at < last)[:, None] & (c < C)[None, :]
-        values = tl.load(x + (n * pixels + at[:, None]) * C + c[None, :], inside, 0.0).to(
-            tl.float32
-        )
+        place = (n * pixels + at[:, None]) * C + c[None, :]
+        values = tl.load(x + place, inside, 0.0).to(tl.float32)
         own = tl.minimum(last - start, P).to(tl.float32)
         own_mean = tl.sum(values, 0) / own
         apart = tl.where(inside, values - own_mean[None, :], 0.0)
@@ -107,24 +103,32 @@ def apply_kernel(
 def folded(dy, n, at, known, c, C, H, W, PAD: tl.constexpr):
     """The gradient of pixels [P] of B channels: of y there, and of the borders that mirror them.
 
-    A pixel is mirrored at most once in each direction beside its own place, so in nine places; most
-    programs hold no such pixel and look at one.
+    In each direction a pixel has its own place and at most two that mirror it. Of a program without
+    a pixel near an edge in a direction only the former is looked at.
     """
     row, column = at // W, at % W
     wide = W + 2 * PAD
     start = n * (H + 2 * PAD) * wide
-    by_edge = (row <= PAD) | (row >= H - 1 - PAD) | (column <= PAD) | (column >= W - 1 - PAD)
-    places = 1
+    rows, columns = 1, 1
     if PAD:
-        places = tl.where(tl.sum((by_edge & known).to(tl.int32), 0) > 0, 9, 1)
+        rows = tl.where(near_edge(row, known, H, PAD), 3, 1)
+        columns = tl.where(near_edge(column, known, W, PAD), 3, 1)
     found = tl.zeros([at.shape[0], c.shape[0]], tl.float32)
-    for k in range(places):
-        up, up_there = mirrored(row, k // 3, H, PAD)
-        left, left_there = mirrored(column, k % 3, W, PAD)
-        there = (known & up_there & left_there)[:, None] & (c < C)[None, :]
-        place = (start + up * wide + left)[:, None] * C + c[None, :]
-        found += tl.load(dy + place, there, 0.0).to(tl.float32)
+    for i in range(rows):
+        up, up_there = mirrored(row, i, H, PAD)
+        for j in range(columns):
+            left, left_there = mirrored(column, j, W, PAD)
+            there = (known & up_there & left_there)[:, None] & (c < C)[None, :]
+            place = (start + up * wide + left)[:, None] * C + c[None, :]
+            found += tl.load(dy + place, there, 0.0).to(tl.float32)
     return found
+
+
+@triton.jit
+def near_edge(at, known, length, PAD: tl.constexpr):
+    """Whether any of these pixels of a line is mirrored in its padding."""
+    near = known & ((at <= PAD) | (at >= length - 1 - PAD))
+    return tl.sum(near.to(tl.int32), 0) > 0
 
 
 @triton.jit
@@ -146,11 +150,8 @@ def gradient_moments_kernel(
     P: tl.constexpr, B: tl.constexpr,
 ):  # fmt: skip
     """Sums over a chunk of pixels of the gradient of z, and of it times z; the gradient of skip."""
-    n, s, c = (
-        tl.program_id(0).to(tl.int64),
-        tl.program_id(1),
-        tl.program_id(2) * B + tl.arange(0, B),
-    )
+    n, s = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    c = tl.program_id(2) * B + tl.arange(0, B)
     pixels = H * W
     mean = tl.load(mean_in + n * C + c, c < C, 0.0)
     scale = tl.load(scale_in + n * C + c, c < C, 0.0)
@@ -209,26 +210,29 @@ class Finish(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, skip, slope: float, pad: int, skip_pad: int, eps: float) -> Tensor:
         n, c, h, w = x.shape
+        if pad >= min(h, w):
+            raise ValueError(f"reflection padding of {pad} needs more than {h}x{w} pixels")
         x = x.contiguous(memory_format=torch.channels_last)
         if skip is not None:
             skip = skip.contiguous(memory_format=torch.channels_last)
         plan = Plan(x)
         means, squares = plan.partial(x), plan.partial(x)
         moments_kernel[plan.by_chunks](
-            x, means, squares, c, h * w, plan.chunk, plan.tile, plan.block
+            x, means, squares, c, h * w, plan.chunk, plan.tile, plan.block, num_warps=WARPS
         )
         y = innermost(x, (n, c, h + 2 * pad, w + 2 * pad))
         mean = torch.empty((n, c), dtype=torch.float32, device=x.device)
         scale = torch.empty_like(mean)
         apply_kernel[plan.by_tiles(y)](
             x, skip, y, means, squares, mean, scale, c, h, w, plan.chunk, plan.chunks, slope, eps,
-            pad, skip is not None, skip_pad, plan.joint, plan.tile, plan.block,
+            pad, skip is not None, skip_pad, plan.joint, plan.tile, plan.block, num_warps=WARPS,
         )  # fmt: skip
         ctx.save_for_backward(x, mean, scale)
         ctx.how = slope, pad, skip_pad, None if skip is None else skip.dtype
         return y
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, dy: Tensor):
         x, mean, scale = ctx.saved_tensors
         slope, pad, skip_pad, skip_dtype = ctx.how
@@ -244,12 +248,12 @@ class Finish(torch.autograd.Function):
                 dskip.zero_()  # its borders
         gradient_moments_kernel[plan.by_chunks](
             x, dy, dskip, mean, scale, sums, products, c, h, w, plan.chunk, slope,
-            pad, dskip is not None, skip_pad, plan.tile, plan.block,
+            pad, dskip is not None, skip_pad, plan.tile, plan.block, num_warps=WARPS,
         )  # fmt: skip
         dx = torch.empty_like(x)
         gradient_kernel[plan.by_tiles(x)](
             x, dy, dx, mean, scale, sums, products, c, h, w, plan.chunks, slope,
-            pad, plan.joint, plan.tile, plan.block,
+            pad, plan.joint, plan.tile, plan.block, num_warps=WARPS,
         )  # fmt: skip
         return dx, dskip, None, None, None, None
 
@@ -259,8 +263,8 @@ class Plan:
 
     def __init__(self, x: Tensor):
         n, c, h, w = x.shape
-        self.block = min(64, triton.next_power_of_2(c))  # channels
-        self.tile = max(16, min(TILE // self.block, 128))  # pixels
+        self.block = min(CHANNELS, triton.next_power_of_2(c))
+        self.tile = PIXELS
         self.blocks = triton.cdiv(c, self.block)
         self.pictures = n
         wanted = triton.cdiv(h * w, self.tile)

@@ -15,7 +15,8 @@ class InstanceNorm2d(nn.InstanceNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         normed = super().forward(x)
-        if len(x) == 1 and normed.requires_grad and not torch.compiler.is_compiling():
+        alone = len(x) == 1 and x.device.type == "cpu" and not torch.compiler.is_compiling()
+        if alone and normed.requires_grad:
             normed.register_hook(Tensor.contiguous)
         return normed
 
@@ -34,7 +35,9 @@ def run_stage(stage: nn.Sequential, x: Tensor, recompute: bool) -> Tensor:
         return stage(x)
     length = -(-len(stage) // SEGMENTS)
     for start in range(0, len(stage), length):
-        x = checkpoint(stage[start : start + length], x, use_reentrant=False)
+        part = stage[start : start + length]
+        part.fused = getattr(stage, "fused", False)
+        x = checkpoint(part, x, use_reentrant=False)
     return x
 
 
@@ -162,7 +165,7 @@ class Stage(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         if not self.fused or not x.is_cuda or torch.compiler.is_compiling():
             return super().forward(x)
-        from models.networks.fused import run  # which is of no use elsewhere
+        from models.networks.fused import run  # which imports this file
 
         return run(self, x)
 
