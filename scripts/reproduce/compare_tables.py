@@ -33,7 +33,8 @@ def write(
     path = args.folder / "compare.png"
     parts += picture_line(laboratory, first, path, "the same disks through all models", "A")
     made_here = laboratory.done(rows)
-    put(args.folder.parent / PAGE, "compare", "\n\n".join([*parts, commands_of(made_here)]))
+    parts += [commands_of(made_here)] if made_here else []
+    put(args.folder.parent / PAGE, "compare", "\n\n".join(parts))
 
 
 def table(done: Sequence[dict]) -> str:
