@@ -9,6 +9,7 @@ function for all of them, `finish`, which Triton kernels compute (`kernels.py`).
 import importlib.util
 from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,18 +30,24 @@ class Mark(nn.Module):
 BEGIN, END = Mark(), Mark()
 
 
-def definition(
-    x: Tensor,
-    skip: Tensor | None = None,
-    *,
-    slope: float = NO_ACTIVATION,
-    padding: int = 0,
-    skip_padding: int = 0,
-) -> Tensor:
+class After(NamedTuple):
+    """What follows a norm: the slope of a leaky ReLU, and how many pixels the result is padded by.
+
+    skip_padding is by how many the features are padded that are added.
+    """
+
+    slope: float = NO_ACTIVATION
+    padding: int = 0
+    skip_padding: int = 0
+
+
+def definition(x: Tensor, skip: Tensor | None = None, **after) -> Tensor:
     """Instance norm, leaky ReLU, sum with the inside of `skip`, reflection padding, in this order.
 
     x [N, C, H, W] -> [N, C, H + 2 padding, W + 2 padding]; skip is [N, C, H + 2 skip_padding, …].
+    after: see `After`.
     """
+    slope, padding, skip_padding = After(**after)
     variance, mean = torch.var_mean(x, (2, 3), keepdim=True, correction=0)
     result = (x - mean) * torch.rsqrt(variance + EPS)
     result = leaky_relu(result, slope) if slope != NO_ACTIVATION else result
@@ -48,18 +55,11 @@ def definition(
     return pad(result, (padding,) * 4, mode="reflect") if padding else result
 
 
-def finish(
-    x: Tensor,
-    skip: Tensor | None = None,
-    *,
-    slope: float = NO_ACTIVATION,
-    padding: int = 0,
-    skip_padding: int = 0,
-) -> Tensor:
+def finish(x: Tensor, skip: Tensor | None = None, **after) -> Tensor:
     """`definition`, by a pair of kernels there and another back. x lies with channels innermost."""
-    from models.networks.kernels import Finish
+    from models.networks.kernels import Finish  # Triton is not there on every machine
 
-    return Finish.apply(x, skip, slope, padding, skip_padding, EPS)
+    return Finish.apply(x, skip, *After(**after), EPS)
 
 
 def inside(x: Tensor, width: int) -> Tensor:

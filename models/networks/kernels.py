@@ -71,6 +71,7 @@ def apply_kernel(
     PAD: tl.constexpr, SKIP: tl.constexpr, SKIP_PAD: tl.constexpr,
     S: tl.constexpr, P: tl.constexpr, B: tl.constexpr,
 ):  # fmt: skip
+    """y of P of its pixels, for B channels; the first program of a picture keeps its moments."""
     n, c = tl.program_id(0).to(tl.int64), tl.program_id(2) * B + tl.arange(0, B)
     pixels = H * W
     mean, variance = joined(means, squares, n, c, C, pixels, chunk, chunks, S)
@@ -185,6 +186,7 @@ def gradient_kernel(
     C, H, W, chunks, slope,
     PAD: tl.constexpr, S: tl.constexpr, P: tl.constexpr, B: tl.constexpr,
 ):  # fmt: skip
+    """The gradient of P pixels of x, for B channels, from the sums of all chunks."""
     n, c = tl.program_id(0).to(tl.int64), tl.program_id(2) * B + tl.arange(0, B)
     pixels = H * W
     s = tl.arange(0, S)

@@ -3,11 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
-import numpy as np
-
 from scripts.reproduce.runs import Laboratory, Row
 from scripts.reproduce.sheets import picture_line
-from scripts.reproduce.tables import cell, commands_of, markdown, one_way, put
+from scripts.reproduce.tables import commands_of, method_table, one_way, put
 
 PAGE = "compare.md"
 SCORES = {
@@ -17,7 +15,7 @@ SCORES = {
     "mmr": "MMR",
     "background_l1": "background L1",
 }
-NOT_ITS_JOB = {("DA-GAN", "background_l1")}  # what no window shows it is not kept
+INSTEAD = {("DA-GAN", "background_l1"): "not expected"}  # what no window shows is not kept
 
 
 def write(
@@ -28,22 +26,10 @@ def write(
     done = [one_way(row) for row in (*scored, *own)]
     if not done:
         return
-    parts = ["Disks to triangles, mean ± sd over the seeds.", table(done)]
+    parts = ["Disks to triangles, mean ± sd over the seeds.", method_table(done, SCORES, INSTEAD)]
     first = [row for row in rows if not row.facts["seed"]]
     path = args.folder / "compare.png"
     parts += picture_line(laboratory, first, path, "the same disks through all models", "A")
     made_here = laboratory.done(rows)
     parts += [commands_of(made_here)] if made_here else []
     put(args.folder.parent / PAGE, "compare", "\n\n".join(parts))
-
-
-def table(done: Sequence[dict]) -> str:
-    lines = []
-    for method in dict.fromkeys(row["method"] for row in done):
-        own = [row for row in done if row["method"] == method]
-        minutes = np.mean([row["training_seconds"] for row in own]) / 60
-        cells = [
-            "not expected" if (method, name) in NOT_ITS_JOB else cell(own, name) for name in SCORES
-        ]
-        lines.append([method.removeprefix("A: "), str(len(own)), f"{minutes:.1f}", *cells])
-    return markdown(["method", "seeds", "minutes", *SCORES.values()], lines)

@@ -4,13 +4,19 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from metrics.pairs import PairFolder
 from pages.sheet import save_sheet, sheet, tile
 from scripts.reproduce.runs import Laboratory, Row
 from scripts.reproduce.sheets import SIDE, picture_line
-from scripts.reproduce.tables import cell, commands_of, markdown, one_way, put
+from scripts.reproduce.tables import (
+    by_method,
+    cell,
+    commands_of,
+    markdown,
+    method_table,
+    one_way,
+    put,
+)
 
 PAGE = "da_gan.md"
 COLUMNS = 8
@@ -49,7 +55,7 @@ def write(laboratory: Laboratory, rows: Sequence[Row], args: argparse.Namespace)
     for data, title in TITLES.items():
         own = [row for row in done if row["data_name"] == data]
         if own:
-            parts += [title, table(own, SCORES[data])]
+            parts += [title, method_table(own, SCORES[data])]
         parts += modes(remade) if data == "digits" else []
         first = [row for row in rows if row.facts["data_name"] == data and not row.facts["seed"]]
         first = [row for row in first if not row.facts["kind"]]
@@ -78,14 +84,6 @@ def windows_line(
     return [f"![{title}]({output.parent.name}/{output.name})"] if output.is_file() else []
 
 
-def table(done: Sequence[dict], scores: dict[str, str]) -> str:
-    lines = []
-    for method, own in by_method(done).items():
-        minutes = np.mean([row["training_seconds"] for row in own]) / 60
-        lines.append([method, str(len(own)), f"{minutes:.1f}", *(cell(own, x) for x in scores)])
-    return markdown(["method", "seeds", "minutes", *scores.values()], lines)
-
-
 def modes(remade: Sequence[dict]) -> list[str]:
     """What becomes of targets that are made again: kinds that are lost, with and without D2."""
     if not remade:
@@ -104,8 +102,3 @@ def source_only(every: Sequence[dict]) -> list[str]:
         return []
     found = cell(back, "label_accuracy_untranslated")
     return [f"Source only: a classifier of house numbers reads white digits as they are, {found}."]
-
-
-def by_method(rows: Sequence[dict]) -> dict[str, list[dict]]:
-    methods = dict.fromkeys(row["method"] for row in rows)
-    return {method: [row for row in rows if row["method"] == method] for method in methods}

@@ -1,6 +1,6 @@
 """Tables of rows, and the place in docs/results.md where they go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from metrics.statistics import over_runs
@@ -31,6 +31,29 @@ def cell(rows: Sequence[dict], name: str) -> str:
     digits = 1 if found[0] > 2 else 3
     spread = "" if found[1] is None else f" ± {found[1]:.{digits}f}"
     return f"{found[0]:.{digits}f}{spread}"
+
+
+def by_method(rows: Sequence[dict]) -> dict[str, list[dict]]:
+    """The rows of each method, in the order in which they come."""
+    methods = dict.fromkeys(row["method"] for row in rows)
+    return {method: [row for row in rows if row["method"] == method] for method in methods}
+
+
+def method_table(
+    rows: Sequence[dict],
+    scores: Mapping[str, str],
+    instead: Mapping[tuple[str, str], str] | None = None,
+) -> str:
+    """A line for each method: seeds, minutes of training, and scores by the titles they have.
+
+    instead says what stands in place of a score, by method and score.
+    """
+    lines = []
+    for method, own in by_method(rows).items():
+        minutes = sum(row["training_seconds"] for row in own) / len(own) / 60
+        cells = [(instead or {}).get((method, name)) or cell(own, name) for name in scores]
+        lines.append([method.removeprefix("A: "), str(len(own)), f"{minutes:.1f}", *cells])
+    return markdown(["method", "seeds", "minutes", *scores.values()], lines)
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
