@@ -93,7 +93,7 @@ class Extras:
                     "read in another way: run datasets/make_backgrounds.py again"
                 )
         if stem in self.made:
-            found |= self.make(image, masks)
+            found |= made_of(self.kinds, image, masks)
         return {name: found[name] for name in self.kinds}
 
     def read(self, name: str, path: Path, image: np.ndarray) -> Tensor:
@@ -105,16 +105,19 @@ class Extras:
             raise UserError(f"{path} is {there} and its picture {wanted} (height x width)")
         return torch.from_numpy(pixels)
 
-    def make(self, image: np.ndarray, masks: np.ndarray) -> dict[str, Tensor]:
-        """The hole and the background of a picture, by their names."""
-        hole = hole_of(masks)
-        filled = inpaint(image.transpose(1, 2, 0), hole, harmonic).transpose(2, 0, 1)
-        made = {"hole": hole[None], "background": np.ascontiguousarray(filled)}
-        return {n: torch.from_numpy(made[kind]) for n, kind in self.kinds.items() if kind in made}
-
     def has_colours(self, name: str) -> bool:
         """Whether an extra has as many channels as the picture; else it has one."""
         return self.kinds[name] in PICTURES
+
+
+def made_of(kinds: Mapping[str, str], image: np.ndarray, masks: np.ndarray) -> dict[str, Tensor]:
+    """The hole and the background of a picture [C, H, W] with masks [N, H, W], by their names."""
+    if not {*MADE} & {*kinds.values()}:
+        return {}
+    hole = hole_of(masks)
+    filled = inpaint(image.transpose(1, 2, 0), hole, harmonic).transpose(2, 0, 1)
+    made = {"hole": hole[None], "background": np.ascontiguousarray(filled)}
+    return {n: torch.from_numpy(made[kind]) for n, kind in kinds.items() if kind in made}
 
 
 def kinds_of(opt) -> dict[str, str]:

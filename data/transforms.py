@@ -113,13 +113,14 @@ def order_instances(
 ) -> tuple[Tensor, tuple[int, ...]]:
     """The `ins_max` largest of the masks [N, H, W], bool or in {-1, +1}, by area or shuffled.
 
-    Area is counted in foreground pixels; ties keep their order, empty masks are dropped.
+    With the order `given` the first ones instead, as they are numbered. Area is counted in
+    foreground pixels; ties keep their order, empty masks are dropped.
     Section 2.3 of the paper: decreasing order works better, small instances tend to be occluded.
     """
     pixels = masks.numpy()
     foreground = pixels if pixels.dtype == bool else pixels > 0
     areas = [np.count_nonzero(mask) for mask in foreground]
-    by_area = sorted(range(len(areas)), key=lambda i: -areas[i])
+    by_area = sorted(range(len(areas)), key=lambda i: 0 if order == "given" else -areas[i])
     kept = [i for i in by_area if areas[i]][:ins_max]
     if order == "random":
         kept = [kept[i] for i in torch.randperm(len(kept), generator=generator).tolist()]

@@ -31,9 +31,9 @@ class UnalignedSegDataset(UnalignedDataset):
         )
         group.add_argument(
             "--set_order",
-            choices=("decreasing", "random"),
+            choices=("decreasing", "random", "given"),
             default="decreasing",
-            help="order of translation: by decreasing area or shuffled",
+            help="order of translation: by decreasing area, shuffled, or as masks are numbered",
         )
         group.add_argument(
             "--no_mask",

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from metrics.base import Better, Metric, Value
-from metrics.pairs import Pair
+from metrics.pair import Pair
 from metrics.reals import RealPictures
 
 Color = tuple[int, int, int]

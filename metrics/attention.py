@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from metrics.base import Better, Metric, Value
-from metrics.pairs import Pair
+from metrics.pair import Pair
 
 WINDOWS = "windows"  # of `Pair.numbers`: left, top, right and bottom of each, as shares
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metrics.base import Better, Metric, Value, by_size, to_batch
-from metrics.pairs import Pair
+from metrics.pair import Pair
 
 LARGEST_PSNR = 100.0  # dB, of a background that did not change
 WINDOW, SIGMA = 11, 1.5  # of SSIM, in pixels

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metrics.pairs import Pair
+from metrics.pair import Pair
 
 Value = float | bool | None | list  # of a picture; a list has one per instance
 

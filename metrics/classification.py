@@ -10,7 +10,7 @@ import torch
 
 from metrics.base import Better, Declared, Metric, SetScore, Value, by_size, to_batch
 from metrics.classifier import Classifier
-from metrics.pairs import Pair
+from metrics.pair import Pair
 from metrics.reals import RealPictures
 from util.errors import UserError
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from metrics.base import Better, Metric, SetScore, Value
 from metrics.masks import iou
-from metrics.pairs import Pair
+from metrics.pair import Pair
 
 NAMES = ("mmr", "mods", "mvis")
 MATCH_IOU = 0.5  # a mask and a detection match from here on

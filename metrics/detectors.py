@@ -15,7 +15,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from metrics.base import to_batch
 from metrics.detection import Detections
 from metrics.masks import iou
-from metrics.pairs import Pair
+from metrics.pair import Pair
 from metrics.shapes import SHAPE_IOU, TARGETS, ideal_shape, shown
 from training.pretrained import load_weights
 from util.errors import UserError, did_you_mean
@@ -35,20 +35,24 @@ class MaskRCNN:
     weights is `coco`, for torchvision's own, or a file of a state dict.
     """
 
-    def __init__(self, weights: str, device: torch.device):
+    def __init__(self, weights: str, device: torch.device, flag: str = "--detector_weights"):
         self.device = device
         self.network = build_mask_rcnn()
         load_weights(
             self.network,
             MaskRCNN_ResNet50_FPN_Weights.COCO_V1 if weights == "coco" else Path(weights),
-            "--detector_weights",
+            flag,
         )
         self.network.eval().to(device)
 
-    @torch.no_grad()
     def __call__(self, pairs: Sequence[Pair], category: str) -> list[Detections]:
-        pixels = [to_batch([pair.translated], self.device)[0] / 255 for pair in pairs]
-        return [self.of_class(found, category_id(category)) for found in self.network(pixels)]
+        return self.find([pair.translated for pair in pairs], category_id(category))
+
+    @torch.no_grad()
+    def find(self, images: Sequence[np.ndarray], number: int) -> list[Detections]:
+        """What there is of a category, by COCO's id, in pictures uint8 [H, W, 3]."""
+        pixels = [to_batch([image], self.device)[0] / 255 for image in images]
+        return [self.of_class(found, number) for found in self.network(pixels)]
 
     def of_class(self, found: dict[str, torch.Tensor], number: int) -> Detections:
         keep = (found["labels"] == number) & (found["scores"] >= LEAST_SCORE)
@@ -66,11 +70,11 @@ def build_mask_rcnn() -> nn.Module:
     return network
 
 
-def category_id(name: str) -> int:
-    """COCO's id of a category; a UserError lists the known ones."""
+def category_id(name: str, flag: str = "--categories ") -> int:
+    """COCO's id of a category; a UserError, naming the flag, lists the known ones."""
     if name not in COCO:
         raise UserError(
-            f"--categories {name}: the detector knows no such class; {did_you_mean(name, COCO)}"
+            f"{flag}{name}: the detector knows no such class; {did_you_mean(name, COCO)}"
         )
     return COCO[name]
 

@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 
 from metrics.base import Better, Metric, SetScore, Value, to_batch
 from metrics.classifier import KINDS, Classifier
-from metrics.pairs import Pair
+from metrics.pair import Pair
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # of uint8 [B, 3, H, W] twice -> [B]
 

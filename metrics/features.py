@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from metrics.base import Better, Declared, Metric, SetScore, by_size, to_batch
 from metrics.classifier import KINDS, Classifier
-from metrics.pairs import Pair
+from metrics.pair import Pair
 from metrics.reals import RealPictures
 from training.state_file import load_file
 from util.errors import UserError

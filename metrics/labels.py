@@ -13,7 +13,7 @@ from data.labels import NONE, find_labels, has_labels
 from metrics.base import Better, Metric, SetScore, Value, by_size, to_batch
 from metrics.classifier import Classifier
 from metrics.diversity import inception_score
-from metrics.pairs import Pair
+from metrics.pair import Pair
 from metrics.reals import RealPictures
 from util.errors import UserError
 

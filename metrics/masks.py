@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from metrics.base import Better, Metric, Value
-from metrics.pairs import Pair
+from metrics.pair import Pair
 
 OF_UNIONS = {  # scores of instances -> what the same of their union is called
     "mask_area_ratio": "union_area_ratio",

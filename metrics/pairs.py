@@ -20,6 +20,7 @@ from data.direction import Direction, directions_of
 from data.masks import read_mask
 from data.pictures import read_image, read_raw
 from metrics.listing import read_listing
+from metrics.pair import Pair, read_rgb
 from pages.results import LISTING
 from util.errors import UserError
 
@@ -27,64 +28,6 @@ VISUAL = re.compile(
     r"(?P<stem>.+)_(?P<role>real|fake|rec)_(?P<domain>[AB])_"
     r"(?P<kind>(style_\d+_)?img|seg|mask_\d+)"
 )
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A picture and its translation.
-
-    image, translated  uint8 [H, W, 3]
-    masks              bool [N, H, W], the instances of the picture, none of them empty
-    translated_masks   bool [N, H, W], the same instances translated; None where they are not told
-                       apart, or cannot be told by their numbers
-    foreground         bool [H, W], where the picture has an instance
-    translated_foreground  the same of the translation; None if the model translates no masks
-    told_apart         whether the results of this direction tell instances apart
-    others             files of further translations of the picture, in other styles
-    numbers            what else the model said of the picture, by name
-    """
-
-    name: str
-    source: str
-    image: np.ndarray
-    translated: np.ndarray
-    masks: np.ndarray
-    translated_masks: np.ndarray | None
-    foreground: np.ndarray
-    translated_foreground: np.ndarray | None
-    told_apart: bool = True
-    others: tuple[Path, ...] = ()
-    numbers: Mapping[str, list] = field(default_factory=dict)
-
-    def results(self) -> list[np.ndarray]:
-        """All translations of the picture, uint8 [H, W, 3]; the first one is `translated`."""
-        return [self.translated, *map(read_rgb, self.others)]
-
-    @property
-    def untouched(self) -> bool:
-        """Whether the model translates instances, and there is none, before or after."""
-        own = self.translated_foreground
-        return own is not None and not (self.foreground.any() or own.any())
-
-    @property
-    def unpaired(self) -> bool:
-        """Whether masks were translated, but of what is not known."""
-        if self.translated_foreground is None or self.untouched:
-            return False
-        return self.translated_masks is None if self.told_apart else not self.foreground.any()
-
-    @property
-    def background(self) -> np.ndarray:
-        """Where neither has an instance, bool [H, W]."""
-        if self.translated_foreground is None:
-            return ~self.foreground
-        return ~(self.foreground | self.translated_foreground)
-
-    @property
-    def place(self) -> np.ndarray:
-        """Where the translation has its instances, or the picture if no masks were translated."""
-        own = self.translated_foreground
-        return self.foreground if own is None else own
 
 
 @dataclass(frozen=True)
@@ -117,6 +60,7 @@ class PairFiles:
         size = image.shape[:2]
         masks, new = self.masks(real, size), self.masks(fake, size)
         there = [mask for same in masks.values() for mask in same if mask.any()]
+        translated_ones = [mask for same in new.values() for mask in same]
         foreground = any_of(self.all_of(f"{real}_seg", masks, size))
         own = any_of(self.all_of(f"{fake}_seg", new, size)) if self.with_masks else None
         paired = there and self.told_apart and pairs_up(masks, new) and (new or not own.any())
@@ -125,11 +69,12 @@ class PairFiles:
             self.way.source,
             image,
             translated,
-            np.stack(there) if there else np.zeros((0, *size), bool),
+            stacked(there, size),
             followed(masks, new) if paired else None,
             foreground,
             own,
             self.told_apart,
+            stacked(translated_ones, size),
             tuple(self.others(fake)),
             self.numbers,
         )
@@ -184,11 +129,6 @@ class PairFiles:
         return path
 
 
-def read_rgb(path: Path) -> np.ndarray:
-    """A picture as uint8 [H, W, 3]."""
-    return read_image(path, 3).transpose(1, 2, 0)
-
-
 def size_of(pixels: np.ndarray) -> str:
     return f"{pixels.shape[0]}x{pixels.shape[1]} (height x width)"
 
@@ -212,6 +152,11 @@ def followed(masks: Mapping[int, list], new: Mapping[int, list]) -> np.ndarray:
             if found[0].any()
         ]
     )
+
+
+def stacked(masks: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """Masks of this (height, width) as bool [N, H, W], which may be none."""
+    return np.stack(masks) if masks else np.zeros((0, *size), bool)
 
 
 def any_of(masks: list[np.ndarray]) -> np.ndarray:

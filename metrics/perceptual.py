@@ -10,7 +10,7 @@ from torchvision.models import AlexNet_Weights
 from metrics.background import batches
 from metrics.base import Better, Metric, Value
 from metrics.features import needs
-from metrics.pairs import Pair
+from metrics.pair import Pair
 from training.pretrained import download
 
 

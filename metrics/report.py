@@ -14,6 +14,7 @@ from pages.results_page import write_page
 from util.files import write_json
 
 OF_ALL = ("classification", "fid", "kid")  # metrics of pictures that were not translated as well
+OF_ANY_MASKS = ("instances",)  # metrics that ask for no pairs of masks, and leave nothing out
 BY_UNION = ("background", "lpips", "masked_classification")  # metrics that look where masks are
 WORST_END = {Better.LESS: "down", Better.MORE: "up", Better.NEITHER: ""}  # which comes first so
 
@@ -109,6 +110,8 @@ def left_out(
     untouched: Sequence[str], unpaired: Sequence[str], count: int, metrics: Sequence[str]
 ) -> Iterator[str]:
     """What a reader has to know of pictures that some scores leave out, by their names."""
+    if {*metrics} <= {*OF_ANY_MASKS}:
+        return
     if untouched:
         among = [name for name in metrics if name in OF_ALL]
         but = f", but in {' and '.join(among)} they do" if among else ""

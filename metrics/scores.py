@@ -11,6 +11,7 @@ from metrics.classification import classification_scores
 from metrics.detection import Detection
 from metrics.diversity import Diversity, InceptionScores
 from metrics.features import distance_scores
+from metrics.instances import Instances
 from metrics.labels import Labels
 from metrics.masks import Masks
 from metrics.perceptual import Perceptual
@@ -31,6 +32,7 @@ SCORES: dict[str, Declared] = {  # by the words of --metrics
     "inception": InceptionScores.scores,
     "labels": Labels.scores,
     "attention": Attention.scores,
+    "instances": Instances.scores,
 }
 AUTO = ("background", "mask", "shapes", "appearance")  # what `auto` measures, where it can
 

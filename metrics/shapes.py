@@ -11,7 +11,7 @@ from scipy.ndimage import distance_transform_edt
 
 from metrics.base import Better, Metric, Value
 from metrics.masks import iou
-from metrics.pairs import Pair
+from metrics.pair import Pair
 from metrics.reals import Preparation
 from util.errors import UserError
 

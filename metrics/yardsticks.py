@@ -23,6 +23,7 @@ from metrics.features import (
     FeatureDistances,
     check_package,
 )
+from metrics.instances import Instances
 from metrics.labels import Labels
 from metrics.learned import Learned
 from metrics.masks import Masks
@@ -39,7 +40,7 @@ SOME = 60  # real pictures of a domain that are compared with one another
 BY_CLASSIFIER = {"classification", "masked_classification", "inception", "labels"}
 OF_MASKS = (
     *("shapes", "background", "lpips", "mask", "masked_classification", "detection"),
-    "appearance",
+    *("appearance", "instances"),
 )
 
 
@@ -171,6 +172,7 @@ class Yardsticks:
             "inception": lambda: self.inception_scores(subject),
             "labels": lambda: self.labels(subject),
             "attention": Attention,
+            "instances": Instances,
         }
         yield from (makers[name]() for name in names if name in makers)
         if distances := [name for name in names if name in ("fid", "kid")]:

@@ -70,6 +70,15 @@ class BaseOptions:
             part.modify_commandline_options(parser, self.is_train)
         return parser
 
+    def known(self, words: Sequence[str], argv: Sequence[str]) -> list[str]:
+        """Of typed flags with their values, those that the model in `argv` has."""
+        first, _ = self.parser().parse_known_args(argv)
+        flags, kept, takes = self.parser(first)._option_string_actions, [], False
+        for word in words:
+            takes = word in flags if word.startswith("--") else takes
+            kept += [word] if takes else []
+        return kept
+
     def add_arguments(self, parser: OptionParser) -> None:
         group = parser.group("the run")
         group.add_argument("--dataroot", help="dataset folder with trainA, trainA_seg, trainB, …")

@@ -21,6 +21,7 @@ class TestOptions(BaseOptions):
 
     __test__ = False  # not a test class, whatever pytest makes of the name
     description = "Translate pictures with a trained model and write a page of results."
+    direction_help = "one direction reads only its own domain"
 
     def add_arguments(self, parser) -> None:
         super().add_arguments(parser)
@@ -51,14 +52,19 @@ class TestOptions(BaseOptions):
     def parser(self, first: argparse.Namespace | None = None) -> OptionParser:
         parser = super().parser(first)
         if first is not None:
-            ways = [way.name for way in find_model(first.model).directions]
+            names, default = self.direction_names(first)
             parser.group("the run").add_argument(
                 "--direction",
-                choices=(*ways, "both"),
-                default="both",
-                help="one direction reads only its own domain",
+                metavar=f"{{{','.join(names)}}}",
+                default=default,
+                help=self.direction_help,
             )
         return parser
+
+    def direction_names(self, first: argparse.Namespace) -> tuple[Sequence[str], str]:
+        """What `--direction` can be, and what it is if it is not typed."""
+        names = [way.name for way in find_model(first.model).directions]
+        return (*names, "both"), "both"
 
     def inherited(self, first: argparse.Namespace, model: type) -> Sequence[str]:
         return (*OF_DATA, *model.architecture_options)
@@ -76,6 +82,9 @@ class TestOptions(BaseOptions):
         yield from super().problems(opt)
         if world_size() > 1:
             yield "only train.py runs in several processes: start this with python, not torchrun"
+        names, _ = self.direction_names(opt)
+        if opt.direction not in names:
+            yield f"--direction {opt.direction}: --model {opt.model} has {' and '.join(names)}"
         if opt.num_test is not None and opt.num_test < 1:
             yield f"--num_test {opt.num_test}: at least 1"
         if opt.aspect_ratio <= 0:

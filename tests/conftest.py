@@ -59,15 +59,20 @@ def run(shapes, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "memory_line", lambda *_: "memory: see test_memory.py")
 
     def call(main, words: str = "", dataroot: Path = shapes) -> None:
-        tiny = TINY if main is train.main else TINY[:2]
+        tiny = tiny_options(words) if main is train.main else TINY[:2]
         main(["--dataroot", str(dataroot), *tiny, *words.split()])
 
     return call
 
 
+def tiny_options(words: str = "") -> list[str]:
+    """Those of the tiny options that the model of these words has."""
+    return TrainOptions().known(TINY, words.split())
+
+
 def train_options(words: str = ""):
     """Training options with the tiny networks; no data is looked at."""
-    return TrainOptions().parse(["--dataroot", ".", *TINY, *words.split()])
+    return TrainOptions().parse(["--dataroot", ".", *tiny_options(words), *words.split()])
 
 
 def double_model(words: str = "", seed: int = 0):

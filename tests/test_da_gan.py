@@ -15,7 +15,7 @@ from data.labels import NONE, has_labels, read_labels
 from data.scene import Scene
 from datasets import generate_digits_dataset
 from metrics.attention import score
-from metrics.pairs import Pair
+from metrics.pair import Pair
 from models import create_model
 from models.da_gan_losses import feature_distance, label_loss, squared_distance
 from models.networks.da_gan import (

@@ -8,7 +8,7 @@ import torch
 from test_execution import scenes, trained
 
 import train
-from conftest import TINY, one_line_error, train_options
+from conftest import TINY, one_line_error, tiny_options, train_options
 from data import create_dataset
 from data.base_dataset import Draw
 from models import names
@@ -123,7 +123,7 @@ def test_the_recipe_is_estimated(precision):
 @pytest.mark.parametrize("model", names())
 def test_a_step_of_every_model_is_estimated(shapes, model, precision):
     """In half precision as well, where not every operation is there on a CPU."""
-    words = f"--dataroot {shapes} --model {model} --precision {precision}".split()
-    opt = TrainOptions().parse([*TINY, *words])
+    words = f"--dataroot {shapes} --model {model} --precision {precision}"
+    opt = TrainOptions().parse([*tiny_options(words), *words.split()])
     dataset = create_dataset(opt)
     assert estimate(opt, dataset[Draw(0, 0, 0)])[0] > 0

@@ -8,7 +8,7 @@ from metrics.background import Background, background_l1, background_psnr, backg
 from metrics.detection import Detection, Detections, match, match_scores, pooled_scores
 from metrics.detectors import ShapeDetector
 from metrics.masks import Masks, iou, mask_scores
-from metrics.pairs import Pair
+from metrics.pair import Pair
 from metrics.statistics import bootstrap_interval, mean, over_runs, values_of
 
 

@@ -20,7 +20,14 @@ from metrics.shapes import TARGETS, ideal_shape
 COLORS = {"A": (200, 40, 40), "B": (40, 40, 200)}  # as the drawn domains have them
 OTHER = {way.source: way.target for way in BOTH_WAYS}
 ALL = "shapes,background,lpips,mask,classification,masked_classification,fid,kid,detection"
-OTHERS = ("appearance", "diversity", "inception", "labels", "attention")  # tested elsewhere
+OTHERS = (
+    "appearance",
+    "diversity",
+    "inception",
+    "labels",
+    "attention",
+    "instances",
+)  # tested elsewhere
 NETWORKS = {"inception", "vgg16", "resnet18"}  # whose weights are not at hand
 
 

@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt
 from conftest import one_line_error
 from datasets import generate_shapes_dataset as generator
 from metrics.masks import iou
-from metrics.pairs import Pair
+from metrics.pair import Pair
 from metrics.reals import Preparation
 from metrics.shapes import (
     Backgrounds,

@@ -13,6 +13,7 @@ import torch
 import models
 from loggers.records import FILE, Record, read_records
 from options.device_options import device_problems
+from options.train_options import TrainOptions
 from scripts.gpu.job import Failed, Job, Skipped
 from training.precision import PRECISIONS
 from training.state_file import load_file
@@ -105,9 +106,8 @@ def train(job: Job, words: str, *launcher: str, **how) -> str:
     if not data.is_dir():
         job.python(DRAW, "--save_root", data, *DATA.split())
     place = [] if launcher else ["--gpu_ids", job.device]
-    return job.python(
-        *launcher, TRAIN, "--dataroot", data, *TINY.split(), *place, *words.split(), **how
-    )
+    tiny = TrainOptions().known(TINY.split(), words.split())
+    return job.python(*launcher, TRAIN, "--dataroot", data, *tiny, *place, *words.split(), **how)
 
 
 def run_of(job: Job, name: str) -> Path:

@@ -10,7 +10,7 @@ from data.masks import read_mask
 from data.pictures import read_image
 from metrics.detection import Detection
 from metrics.detectors import ShapeDetector
-from metrics.pairs import Pair
+from metrics.pair import Pair
 from metrics.shapes import TARGETS
 from scripts.reproduce.runs import Laboratory, Row
 from scripts.reproduce.sheets import picture_line
