@@ -28,9 +28,8 @@ from datasets.making import appearance
 from datasets.making.drawing import (
     draw_background,
     draw_shape,
+    painted,
     place_shapes,
-    saturated,
-    signed_distance,
     to_uint8,
 )
 from datasets.making.drawn import write_drawn
@@ -171,12 +170,8 @@ def draw_picture(
     background = draw_background(args.size, args.background, rng)
     picture, masks, facts = background.copy(), [], []
     for shape in place_shapes(lambda: draw_shape(domain, args, rng), args, rng):
-        distance = signed_distance(shape, args.size)
-        coverage = np.clip(0.5 - distance, 0, 1)[..., None]
-        depth = np.clip(-distance / (0.8 * shape["radius"]), 0, 1)[..., None]  # 0 at the rim
-        color = saturated(shape["rim_hue"] * (1 - depth) + shape["middle_hue"] * depth)
-        picture = picture * (1 - coverage) + color * coverage
-        masks.append(coverage[..., 0] > 0.5)
+        picture, mask = painted(picture, shape)
+        masks.append(mask)
         facts.append(shape)
     return to_uint8(picture), to_uint8(background), masks, facts
 

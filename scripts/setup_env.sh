@@ -26,7 +26,7 @@ setup_env() {
     "$python" -m pip install --quiet --disable-pip-version-check \
         -r "$root/requirements.txt" -r "$root/requirements-dev.txt" -r "$root/requirements-export.txt" \
         -r "$root/requirements-metrics.txt" -r "$root/requirements-loggers.txt" \
-        -r "$root/requirements-backgrounds.txt" || {
+        -r "$root/requirements-backgrounds.txt" -r "$root/requirements-video.txt" || {
         echo "error: pip could not install what is needed, for the reason above; it takes 9 GB of disk for" \
             "a while, 6 GB in $root/.venv and the rest in ${TMPDIR:-/tmp}" >&2
         exit 2

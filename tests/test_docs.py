@@ -11,6 +11,7 @@ from conftest import ROOT
 from options import evaluate_options
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
+from options.translate_options import TranslateOptions
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "datasets/README.md", *sorted(ROOT.glob("docs/*.md"))]
 ROOMS = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
@@ -113,8 +114,9 @@ TRAIN, TEST = (
     flags_of(options_of(command)) | {"--help"} for command in (TrainOptions, TestOptions)
 )
 TEST |= {"--direction"}  # which is added with the model's own directions
+TRANSLATE = TEST | flags_of(options_of(TranslateOptions))
 EVALUATE = TEST | flags_of(evaluate_options.build_parser()._actions)
-COMMANDS = {"train.py": TRAIN, "test.py": TEST, "evaluate.py": EVALUATE}
+COMMANDS = {"train.py": TRAIN, "test.py": TEST, "evaluate.py": EVALUATE, "translate.py": TRANSLATE}
 
 
 def flags_added_in(path: Path) -> set[str]:
@@ -135,7 +137,7 @@ OTHERS = SCRIPTS | {f"--no-{flag[2:]}" for flag in SCRIPTS} | FOREIGN
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_every_option_that_is_named_exists(path):
     found = {*OPTION.findall(path.read_text())}
-    assert sorted(found - TRAIN - EVALUATE - OTHERS) == []
+    assert sorted(found - TRAIN - EVALUATE - TRANSLATE - OTHERS) == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
@@ -143,7 +145,7 @@ def test_every_command_takes_the_options_that_it_is_typed_with(path):
     """In lines like `python train.py --name r`."""
     for line in path.read_text().splitlines():
         for command, rest in re.findall(
-            r"(?<![\w/])(train\.py|test\.py|evaluate\.py)((?: +[^`|#\s]+)+)", line
+            r"(?<![\w/])(train\.py|test\.py|evaluate\.py|translate\.py)((?: +[^`|#\s]+)+)", line
         ):
             if rest.lstrip().startswith("-"):
                 assert not {*OPTION.findall(rest)} - COMMANDS[command], line

@@ -12,9 +12,7 @@ from benchmarks.trace_step import trace
 from conftest import ROOT
 from models import find_model, names
 
-ROOMS = (
-    "benchmarks data datasets loggers metrics models options pages scripts training util".split()
-)
+ROOMS = "benchmarks data datasets loggers metrics models options pages scripts training translation util".split()
 # What a room may import of the others. Scripts, benchmarks and commands may import everything.
 ARROWS = {
     "util": "",
@@ -26,13 +24,14 @@ ARROWS = {
     "options": "util data training loggers models metrics",
     "metrics": "util data pages training",
     "datasets": "util data pages options",
+    "translation": "util data training models options metrics",
 }
 
 
 def sources() -> Iterator[Path]:
     for room in ROOMS:
         yield from (ROOT / room).rglob("*.py")
-    yield from (ROOT / name for name in ("train.py", "test.py", "evaluate.py"))
+    yield from (ROOT / name for name in ("train.py", "test.py", "evaluate.py", "translate.py"))
 
 
 @pytest.mark.parametrize("room", ARROWS)

@@ -9,6 +9,7 @@ from scipy.ndimage import distance_transform_edt
 
 from conftest import one_line_error
 from datasets import generate_shapes_dataset as generator
+from datasets.making import drawing
 from metrics.masks import iou
 from metrics.pair import Pair
 from metrics.reals import Preparation
@@ -31,7 +32,7 @@ def files(root) -> dict[str, bytes]:
 
 
 def mask_of(kind: str, x: float, y: float, radius: float, size: int = 64) -> np.ndarray:
-    return generator.signed_distance({"shape": kind, "x": x, "y": y, "radius": radius}, size) < 0
+    return drawing.signed_distance({"shape": kind, "x": x, "y": y, "radius": radius}, size) < 0
 
 
 def test_the_same_bytes_every_time_and_others_for_another_seed(tmp_path):
@@ -64,7 +65,7 @@ def test_pictures_backgrounds_masks_and_geometry_agree(tmp_path, palette):
                 assert abs(mask.sum() - np.pi * shape["radius"] ** 2) < 0.15 * mask.sum()
                 assert iou(mask, ideal_shape(mask, kind)) > 0.85  # whole, also where covered
             changed = np.abs(picture - clean).max(-1)
-            distances = np.array([generator.signed_distance(shape, 40) for shape in shapes])
+            distances = np.array([drawing.signed_distance(shape, 40) for shape in shapes])
             sharp = (np.abs(distances) > 1).all(0)  # away from the soft edges
             inside = (distances < 0).any(0)
             assert changed[sharp & inside].min() > 48  # every colour contrasts
@@ -75,7 +76,7 @@ def test_pictures_backgrounds_masks_and_geometry_agree(tmp_path, palette):
 def test_domains_have_their_own_colours_only_with_the_domain_palette(tmp_path):
     def red_minus_blue(root, domain):
         shapes = json.loads((root / f"train{domain}_geometry.json").read_text()).values()
-        colors = [generator.saturated(s["rim_hue"]) for picture in shapes for s in picture]
+        colors = [drawing.saturated(s["rim_hue"]) for picture in shapes for s in picture]
         return [red - blue for red, _, blue in colors]
 
     for palette in ("domain", "shared"):

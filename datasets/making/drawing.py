@@ -65,6 +65,15 @@ def draw_shape(domain: str, args, rng) -> dict:
     }
 
 
+def painted(picture: np.ndarray, shape: dict) -> tuple[np.ndarray, np.ndarray]:
+    """A picture with a shape on it, float [H, W, 3], and the shape's mask, bool [H, W]."""
+    distance = signed_distance(shape, len(picture))
+    coverage = np.clip(0.5 - distance, 0, 1)[..., None]
+    depth = np.clip(-distance / (0.8 * shape["radius"]), 0, 1)[..., None]  # 0 at the rim
+    color = saturated(shape["rim_hue"] * (1 - depth) + shape["middle_hue"] * depth)
+    return picture * (1 - coverage) + color * coverage, coverage[..., 0] > 0.5
+
+
 def saturated(hue: np.ndarray) -> np.ndarray:
     """The pure colours of hues [..., 1] in turns, [..., 3]: one channel is 0 and one 255."""
     return 255 * np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)

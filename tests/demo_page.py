@@ -1,0 +1,190 @@
+"""What tests of the demo's page share: runs, a page of them in a browser, and a reader's hands."""
+
+import functools
+import http.server
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import train
+from conftest import TINY
+from scripts import build_demo
+from scripts.demo import runtime
+from scripts.export import PACKAGES
+from util.errors import UserError
+
+SIZE = (45, 38)  # width and height, neither one that the networks take
+FILES = ["testA/x.png", *(f"testA_seg/x_{i}.png" for i in range(4))]
+RUNS = {  # options of each; their weights are the same
+    "plain": {"ins_max": 3, "ins_per": 2},
+    "filled": {"ins_max": 3, "ins_per": 1, "paste": 0, "paste_on": "fill"},
+    "pasted": {"ins_max": 3, "ins_per": 2, "paste": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def place(shapes, tmp_path_factory):
+    """A folder with a picture of four instances, runs of three kinds, and a demo of all of them."""
+    for name in PACKAGES:
+        pytest.importorskip(name)
+    try:
+        archive = runtime.cached()
+    except UserError as error:
+        pytest.skip(str(error))
+    root = tmp_path_factory.mktemp("demo")
+    draw_dataset(root / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr(train, "memory_line", lambda *_: "")
+        words = "--name first --niter 1 --niter_decay 0 --no_html --init_gain 0.3"
+        train.main(["--dataroot", str(shapes), *TINY, *words.split(), "--max_dataset_size", "1"])
+        for name, options in RUNS.items():
+            copy_run(root / "checkpoints", name, options)
+        make_no_masks(root / "checkpoints/pasted/latest_net_G_A.pth")
+        names = [word for name in RUNS for word in ("--name", name)]
+        words = ["--direction", "AtoB", "--runtime", str(archive), "--samples", "data"]
+        build_demo.main([*names, *words])
+    add_finder(root / "demo")
+    return root
+
+
+def draw_dataset(root: Path) -> None:
+    generator = np.random.default_rng(0)
+    for domain in "AB":
+        for folder in (f"test{domain}", f"test{domain}_seg"):
+            (root / folder).mkdir(parents=True)
+        pixels = generator.integers(0, 256, (*SIZE[::-1], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / f"test{domain}/x.png")
+        for i, (left, top, side) in enumerate([(2, 3, 7), (12, 4, 13), (30, 20, 10), (5, 25, 11)]):
+            mask = np.zeros(SIZE[::-1], bool)
+            mask[top : top + side, left : left + side] = True
+            Image.fromarray(mask).save(root / f"test{domain}_seg/x_{i}.png")
+
+
+def copy_run(folder: Path, name: str, options: dict) -> None:
+    shutil.copytree(folder / "first", folder / name)
+    path = folder / name / "options.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | options))
+
+
+def make_no_masks(path: Path) -> None:
+    """Have a generator's translated masks empty, so that it pastes on the old objects alone."""
+    weights = torch.load(path)
+    name = [name for name in weights if name.startswith("decoder_seg") and "bias" in name][-1]
+    weights[name].fill_(-20)
+    torch.save(weights, path)
+
+
+def add_finder(demo: Path) -> None:
+    """A model that finds what is brighter than grey in the first channel, in the place of a run's."""
+    from onnx import TensorProto, helper, save
+
+    shape = [1, 3, "H", "W"]
+    nodes = [
+        helper.make_node("Slice", ["image", "zero", "one", "channel"], ["red"]),
+        helper.make_node("Concat", ["red", "red"], ["masks"], axis=1),
+        helper.make_node("Identity", ["given"], ["scores"]),
+    ]
+    numbers = {"zero": [0], "one": [1], "channel": [1]}
+    constants = [helper.make_tensor(n, TensorProto.INT64, [1], x) for n, x in numbers.items()]
+    constants.append(helper.make_tensor("given", TensorProto.FLOAT, [1, 2], [1, 0]))
+    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)]
+    outputs = [
+        helper.make_tensor_value_info("masks", TensorProto.FLOAT, [1, 2, "H", "W"]),
+        helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 2]),
+    ]
+    graph = helper.make_graph(nodes, "finder", inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = demo / "models/finder.onnx"
+    save(model, path)
+    manifest = json.loads((demo / "models.json").read_text())
+    first = manifest["models"][0]
+    manifest["models"].append(first | {"direction": "BtoA", "source": "B", "target": "A"})
+    like = first | {"masks": 0, "multiple": 16, "least": 16}
+    about = {"run": "finder", "file": "models/finder.onnx", "bytes": path.stat().st_size}
+    manifest["finders"] = [like | about | {"inputs": ["image"], "outputs": ["masks", "scores"]}]
+    (demo / "models.json").write_text(json.dumps(manifest))
+
+
+@pytest.fixture(scope="module")
+def address(place):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=place / "demo")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def page(chromium, address):
+    """The page in a tab of its own; what it says on its console fails the test."""
+    context = chromium.new_context(accept_downloads=True, viewport={"width": 1000, "height": 800})
+    tab, wrong = context.new_page(), []
+    tab.on("console", lambda message: wrong.append(message.text))
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    tab.on(
+        "request", lambda asked: asked.url.startswith((address, "blob:")) or wrong.append(asked.url)
+    )
+    tab.goto(address)
+    tab.wait_for_selector("#sample-list button")
+    yield tab
+    context.close()
+    assert not wrong
+
+
+def give(page, place: Path, run: str, files: list[str]) -> None:
+    """Choose a run and open pictures and masks of the dataset, as a reader does."""
+    page.select_option("#run", run)
+    page.set_input_files("#open-file", [str(place / "data" / file) for file in files])
+    page.wait_for_selector("#stage:not([hidden])")
+
+
+def saved(page, button: str) -> np.ndarray:
+    with page.expect_download() as download:
+        page.click(button)
+    return np.asarray(Image.open(download.value.path()).convert("RGB")).astype(int)
+
+
+def translated(page) -> np.ndarray:
+    page.click("#translate")
+    page.wait_for_selector("#result:not([hidden])", timeout=30000)
+    page.wait_for_selector("#stop", state="hidden")
+    return saved(page, "#download")
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def expect(locator):
+    return pytest.importorskip("playwright.sync_api").expect(locator)
+
+
+def tells(page, words: str) -> None:
+    """The status line says this before long."""
+    expect(page.locator("#status")).to_contain_text(words, timeout=20000)
+
+
+def drag(page, points: list[tuple[float, float]]) -> None:
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=4)
+    page.mouse.up()
+
+
+def areas(page) -> list[int]:
+    """Of each instance in the list, as a reader of the screen hears them."""
+    picks = page.locator("#instances .pick").all()
+    return [int(one.get_attribute("aria-label").split()[2]) for one in picks]
