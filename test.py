@@ -8,7 +8,7 @@ from pathlib import Path
 from data import create_dataset
 from data.loader import batches_of_one_size
 from models.showcase import shown
-from models.translator import Translator
+from models.trained_run import TrainedRun
 from options.base_options import run_folder
 from options.test_options import TestOptions
 from pages.results import Results
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
 def test(opt) -> Path:
     """Translate what the options ask for; returns the folder of the results."""
     folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.label}"
-    translate = Translator(opt, run_folder(opt))
+    translate = TrainedRun(opt, run_folder(opt))
     if opt.verbose:
         print(*translate.model.networks.values(), sep="\n")
     dataset = create_dataset(opt)

@@ -47,6 +47,8 @@ def translate_picture(opt, translator: Translator, source: Source) -> str:
         masks = box_masks(opt.box, size, source.path)
     elif source.masks is not None:
         masks = read_masks(source.masks, source.path, size)
+    if line := translator.advice(size):
+        print(f"note: {source.path} {line}")
     result = translator(image, masks)
     out = Path(opt.out)
     result.save(out / f"{source.name}.png")
@@ -65,7 +67,7 @@ def account(translator: Translator, result: Result) -> str:
     if not count:
         return "no instance found, the picture is as it was"
     words = f"{count} instance{'s' if count > 1 else ''} translated, {way}"
-    if result.left_out:
+    if result.left_out and not translator.opt.instances:
         words += f"; {result.left_out} stay, for --ins_max is {translator.opt.ins_max}"
     return words
 

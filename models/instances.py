@@ -139,7 +139,7 @@ def found(seen: Seen, most: int) -> Found:
     least = LEAST * share.shape[-2] * share.shape[-1]
     scores = sure * (pixels * share[:, None]).sum((2, 3)) / areas.clamp(min=1)
     scores = torch.where(areas >= max(least, 1), scores, 0)
-    scores, order = scores.sort(dim=1, descending=True, stable=True)
+    scores, order = scores.sort(dim=1, descending=True)
     shape = (-1, -1, *masks.shape[2:])
     masks = masks.gather(1, order[..., None, None].expand(shape))
     return Found(masks & (scores > 0)[..., None, None], scores)

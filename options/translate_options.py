@@ -11,7 +11,7 @@ from options.test_options import TestOptions
 OF_FOLDERS = (  # options of test.py that are about datasets, and say nothing of single pictures
     *("dataroot", "phase", "num_test", "results_dir", "aspect_ratio", "dry_run", "resize_or_crop"),
     *("dataset_mode", "max_dataset_size", "display_winsize", "loadSizeH", "loadSizeW", "fineSizeH"),
-    *("fineSizeW", "no_flip", "serial_batches", "no_mask", "exif", "keep_size", "num_threads"),
+    *("fineSizeW", "no_flip", "serial_batches", "no_mask", "exif", "num_threads"),
     *("load_size", "crop_size", "batch_size", "verbose"),
 )
 KINDS = ("auto", "maskrcnn")  # of what finds masks: the word before the colon
@@ -62,7 +62,7 @@ class TranslateOptions(TestOptions):
     def parser(self, first: argparse.Namespace | None = None) -> OptionParser:
         parser = super().parser(first)
         for action in parser._actions:
-            if action.dest in OF_FOLDERS:
+            if action.dest in (*OF_FOLDERS, "keep_size"):  # which is so anyway
                 action.help = argparse.SUPPRESS
         return parser
 

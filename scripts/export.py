@@ -51,13 +51,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     opt, checkpoints = options(args)
     model = load_model(opt, checkpoints)
-    sizes = (model.size_multiple(opt), model.least_size(opt))
-    what = model.exportable(source_of(model, args.direction), args.masks)
-    cases = [tuple(rounded_up(side, *sizes) for side in case) for case in SIZES]
-    program = traced(what, cases[0], *sizes)
-    rows = [["file", *(f"{h}x{w}" for h, w in cases[1:]), "an absent mask"]]
-    examples = [what.example(*case, False) for case in cases[1:]]
-    examples.append(what.example(*cases[-1], True))
+    what, program, examples = prepared(model, opt, args.direction, args.masks)
+    rows = [["file", *(size_of(inputs) for inputs in examples[:-1]), "an absent mask"]]
     for kind in args.format:
         path = args.output / f"{opt.name}_{args.direction}{SUFFIXES[kind]}"
         run = WRITERS[kind](program, path, what.outputs)
@@ -88,11 +83,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.masks is not None and args.masks < 1:
         raise UserError(f"--masks {args.masks}: at least 1")
-    if missing := [name for name in PACKAGES if "onnx" in args.format and not find_spec(name)]:
-        raise UserError(
-            f"--format onnx needs {missing[0]}: pip install -r requirements-export.txt, "
-            "or give --format torch"
-        )
+    if "onnx" in args.format:
+        check_packages("--format onnx", ", or give --format torch")
     try:
         args.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -100,6 +92,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             f"--output {args.output} cannot be written ({error.strerror}): name another folder"
         ) from None
     return args
+
+
+def check_packages(what: str, otherwise: str = "") -> None:
+    """Raise UserError where a package is missing that writes or runs ONNX files."""
+    if missing := [name for name in PACKAGES if not find_spec(name)]:
+        raise UserError(
+            f"{what} needs {missing[0]}: pip install -r requirements-export.txt{otherwise}"
+        )
 
 
 def options(args: argparse.Namespace) -> tuple[argparse.Namespace, Checkpoints]:
@@ -132,6 +132,26 @@ def source_of(model: BaseModel, direction: str) -> str:
     return ways[direction]
 
 
+def prepared(
+    model: BaseModel, opt, direction: str, masks: int | None
+) -> tuple[Exportable, ExportedProgram, list[Inputs]]:
+    """A direction as a function, as a graph, and inputs of other sizes to compare the two by.
+
+    The last inputs have a mask absent. Raises UserError for a direction that the model has not.
+    """
+    sizes = (model.size_multiple(opt), model.least_size(opt))
+    what = model.exportable(source_of(model, direction), masks)
+    first, *others = [tuple(rounded_up(side, *sizes) for side in case) for case in SIZES]
+    examples = [what.example(*case, False) for case in others]
+    examples.append(what.example(*others[-1], True))
+    return what, traced(what, first, *sizes), examples
+
+
+def size_of(inputs: Inputs) -> str:
+    """HEIGHTxWIDTH of the picture."""
+    return "x".join(map(str, inputs[0].shape[2:]))
+
+
 def rounded_up(side: int, multiple: int, least: int) -> int:
     """A height or width that the model takes."""
     return -(-max(side, least) // multiple) * multiple
@@ -154,16 +174,20 @@ def write_program(program: ExportedProgram, path: Path, _: Sequence[str]) -> Cal
 
 def write_onnx(program: ExportedProgram, path: Path, names: Sequence[str]) -> Callable:
     """Write an ONNX model; returns what runs the file in onnxruntime."""
+    model = torch.onnx.export(program, dynamo=True, output_names=list(names), verbose=False)
+    write_atomic(path, lambda file: file.write(model.model_proto.SerializeToString()))
+    return onnx_runner(path, names)
+
+
+def onnx_runner(path: Path, names: Sequence[str]) -> Callable:
+    """An ONNX file as a function of tensors, by onnxruntime; names are those of its outputs."""
     import onnxruntime
 
-    names = list(names)
-    model = torch.onnx.export(program, dynamo=True, output_names=names, verbose=False)
-    write_atomic(path, lambda file: file.write(model.model_proto.SerializeToString()))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
     def run(*inputs: Tensor) -> list[Tensor]:
         named = zip(session.get_inputs(), inputs, strict=True)
-        found = session.run(names, {given.name: value.numpy() for given, value in named})
+        found = session.run(list(names), {given.name: value.numpy() for given, value in named})
         return [torch.from_numpy(value) for value in found]
 
     return run

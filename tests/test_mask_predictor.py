@@ -17,6 +17,7 @@ from models import create_model
 from models.instances import Seen, found, wanted
 from models.jitter import jittered
 from options.train_options import TrainOptions
+from scripts import export
 
 PREDICTOR = "--model mask_predictor"
 
@@ -149,6 +150,13 @@ def test_it_learns_to_find_instances(run):
     picture = listing["pictures"][0]
     count = sum(name.startswith("fake_A_mask_") for name in picture["masks"])
     assert count == sum(score > 0 for score in picture["numbers"]["scores"])
+
+
+def test_it_is_exported(run):
+    """As ONNX and torch.export; both are compared with the network, at several sizes."""
+    run(train.main, f"--name m {PREDICTOR} --ngf 8 --niter 4 --niter_decay 0 --no_html")
+    export.main(["--name", "m", "--direction", "BtoB", "--masks", "3"])
+    assert {path.name for path in Path("exported").iterdir()} == {"m_BtoB.onnx", "m_BtoB.pt2"}
 
 
 def test_wrong_options_are_one_line(run, capsys):

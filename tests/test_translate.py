@@ -13,6 +13,7 @@ import train
 import translate
 from conftest import refused
 from data.pictures import read_image
+from examples import translate_from_python
 from metrics.detection import Detections
 from models import names
 from translation import Translator, memory
@@ -126,6 +127,16 @@ def test_a_notebook_shows_it_before_and_after(trained, picture, masks, tmp_path)
         result.save(tmp_path / "out.sheep")
 
 
+def test_the_example_runs(trained, shapes, capsys):
+    Path("checkpoints/r").rename("checkpoints/quickstart")
+    Path("checkpoints/m").rename("checkpoints/quickstart_masks")
+    translate_from_python.main(Path("out"), Path("checkpoints"), shapes / "testA")
+    assert {path.name for path in Path("out").iterdir()} == {
+        *("translated.png", "before_after.png", "own_mask.png")
+    }
+    assert capsys.readouterr().out.count(".png") == 4  # one, then the three of the folder
+
+
 @pytest.mark.parametrize("model", names())
 def test_every_model_translates_a_picture(run, picture, masks, model):
     run(train.main, f"--name r --model {model} {SHORT}")
@@ -174,6 +185,16 @@ def test_masks_are_found_by_mask_rcnn(trained, picture, masks, monkeypatch):
     monkeypatch.setattr("metrics.detectors.MaskRCNN.find", lambda *_: [two])
     result = from_run(masks="maskrcnn:sheep")(picture)
     assert np.array_equal(result.source_masks, there[:1])
+
+
+def test_a_picture_much_larger_than_those_of_the_training_is_told(trained, picture, call, capsys):
+    Image.open(picture).resize((80, 50)).save("large.png")
+    call("--name r large.png --box 1,1,30,30")
+    assert "large.png is 80x50, and the run was trained at 32x32: --size 48" in (
+        capsys.readouterr().out
+    )
+    call("--name r large.png --box 1,1,30,30 --size 48")
+    assert "trained at" not in capsys.readouterr().out
 
 
 def test_more_instances_than_the_run_takes_are_told(trained, picture, call, capsys):
@@ -251,6 +272,10 @@ def test_wrong_arrays_say_what_is_wrong(trained, picture):
             translator(wrong, masks)
     with pytest.raises(UserError, match="2 pictures and masks of 1"):
         translator([image, image], [None])
+    with pytest.raises(UserError, match="unknown flag --sizes: did you mean --size"):
+        from_run(sizes=3)
+    with pytest.raises(UserError, match="AtoC"):
+        from_run(direction="AtoC")
 
 
 # ---- memory

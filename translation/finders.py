@@ -10,7 +10,7 @@ from data.direction import Direction
 from data.scene import Scene
 from data.transforms import make_scene
 from models import find_model
-from models.translator import Translator as TrainedRun
+from models.trained_run import TrainedRun
 from options.base_options import run_folder
 from options.translate_options import names_a_finder, options_of_run
 from training.device import choose_device

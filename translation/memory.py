@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from data.direction import Direction
 from data.scene import Scene
 from models.estimate import WORKSPACE, megabytes
-from models.translator import Translator as TrainedRun
+from models.trained_run import TrainedRun
 from util.errors import UserError
 from util.memory import PeakBytes
 

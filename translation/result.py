@@ -12,6 +12,7 @@ from util.errors import UserError
 from util.images import outline_layer, save_picture, shown_size
 
 READABLE = 256  # pixels of the longer side
+FINE = 95  # of 100, where a file loses anything, as JPEG does
 GAP = 8  # pixels between the pictures before and after
 
 
@@ -101,4 +102,4 @@ def write(picture: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() not in Image.registered_extensions():
         raise UserError(f"{path}: no kind of picture ends so: name it .png")
-    save_picture(picture, path)
+    save_picture(picture, path, quality=FINE)

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from copy import copy
 from dataclasses import replace
 from io import StringIO
@@ -19,7 +19,7 @@ from data.loader import batches_of_one_size
 from data.scene import Scene
 from data.scene_folder import Picture as ReadPicture
 from models.contract import Translated
-from models.translator import Translator as TrainedRun
+from models.trained_run import TrainedRun
 from options.base_options import run_folder
 from options.translate_options import options_of_run
 from translation.finders import Finder, finder_of
@@ -29,6 +29,8 @@ from translation.result import Result
 from translation.sizes import enlarged, fitted, resized_masks
 from util.errors import UserError
 from util.images import to_pixels
+
+LARGER = 2  # times the size of the training: from there on objects may be of a size never seen
 
 
 class Translator:
@@ -67,8 +69,12 @@ class Translator:
         options    further flags of `translate.py`: gpu_ids="0", size=512, n_styles=3, eval=True
         """
         words = words_of({"direction": direction, **options})
-        with redirect_stdout(StringIO()):
-            opt = options_of_run(folder, words)
+        said = StringIO()
+        with redirect_stdout(StringIO()), redirect_stderr(said):
+            try:
+                opt = options_of_run(folder, words)
+            except SystemExit:  # as a command would end
+                raise UserError(said.getvalue().strip().removeprefix("error: ")) from None
             return cls(opt, finder_of(masks, opt) if masks else None)
 
     @property
@@ -85,6 +91,16 @@ class Translator:
         twin.opt = Namespace(**vars(self.opt) | {"set_order": "given"})
         twin.dataset = create_dataset(twin.opt)
         return twin
+
+    def advice(self, size: tuple[int, int]) -> str:
+        """What to say of a picture of (height, width) whose objects may be too large; or ''."""
+        trained = max(self.opt.fineSizeH, self.opt.fineSizeW)
+        if self.opt.size or max(size) <= LARGER * trained:
+            return ""
+        return (
+            f"is {size[1]}x{size[0]}, and the run was trained at {self.opt.fineSizeW}x"
+            f"{self.opt.fineSizeH}: --size {trained * 3 // 2} may translate its objects better"
+        )
 
     def __call__(
         self, image: Picture | Sequence[Picture], masks=None, batch_size: int = 1

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from models.networks.layers import NORMS
 
 SLOPE = 0.2
-POOLED = 2  # cells of a side that the locator sees in the end
 SOFT = 1.6  # sharpness of windows in the beginning, per half of their side
 SHARP = 10.0  # in the end, per pixel
 SPREAD = 0.01  # of the locator's last weights: windows begin where its biases say
@@ -38,6 +38,22 @@ class RegionEncoder(nn.Module):
         return self.layers(image)
 
 
+class Quarters(nn.Module):
+    """The means of a picture's quarters, [B, C, H, W] -> [B, C, 2, 2]; the middle row counts twice.
+
+    As `nn.AdaptiveAvgPool2d(2)`, which ONNX has for a single size alone.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not torch.compiler.is_compiling():
+            return adaptive_avg_pool2d(x, 2)
+        height, width = x.shape[2:]
+        rows = (slice((height + 1) // 2), slice(height // 2, None))
+        columns = (slice((width + 1) // 2), slice(width // 2, None))
+        means = [x[:, :, own, other].mean((2, 3)) for own in rows for other in columns]
+        return torch.stack(means, 2).unflatten(2, (2, 2))
+
+
 class Locator(nn.Module):
     """f_loc (Eq. 1): where the N windows are, from the code of the whole picture: [B, N, 2].
 
@@ -50,9 +66,9 @@ class Locator(nn.Module):
         self.layers = nn.Sequential(
             *normed(4 * width, 2 * width, stride=2),
             *normed(2 * width, width, stride=2),
-            nn.AdaptiveAvgPool2d(POOLED),
+            Quarters(),
             nn.Flatten(),
-            nn.Linear(POOLED**2 * width, 2 * width),
+            nn.Linear(4 * width, 2 * width),
             nn.ReLU(),
         )
         self.places = nn.Linear(2 * width, 2 * windows)

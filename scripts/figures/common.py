@@ -11,7 +11,7 @@ from data import create_dataset
 from data.scene import Scene
 from models import create_model, find_model
 from models.contract import Translated
-from models.translator import Translator
+from models.trained_run import TrainedRun
 from options.base_options import run_folder
 from options.test_options import TestOptions
 from pages.sheet import Row, check_name, save_sheet, sheet
@@ -69,7 +69,7 @@ class Figure:
     def translator(self, label: str | None = None) -> Callable[[Scene], Translated]:
         """The run at `--epoch`, or at another one, in the figure's direction."""
         opt = argparse.Namespace(**vars(self.opt) | ({"label": label} if label else {}))
-        translate = Translator(opt, run_folder(opt))
+        translate = TrainedRun(opt, run_folder(opt))
         return lambda scene: translate(scene, self.way)
 
     def chosen(self) -> list[Scene]:

@@ -12,7 +12,7 @@ from data import create_dataset
 from data.direction import BOTH_WAYS
 from data.scene import Scene
 from metrics.pairs import PairFolder
-from models.translator import Translator
+from models.trained_run import TrainedRun
 from options.base_options import run_folder
 from options.test_options import TestOptions
 from pages.sheet import save_sheet, sheet, tile
@@ -114,7 +114,7 @@ def recover_styles(laboratory: Laboratory, rows: Sequence[Row]) -> None:
             [*("--name", row.training.name, "--checkpoints_dir", str(laboratory.work))]
             + ["--dataroot", words[words.index("--dataroot") + 1], "--gpu_ids", laboratory.device]
         )
-        model = Translator(opt, run_folder(opt)).model
+        model = TrainedRun(opt, run_folder(opt)).model
         dataset = create_dataset(opt)
         found = [share_of(model, dataset.domain(way.source), way) for way in BOTH_WAYS]
         path.parent.mkdir(parents=True, exist_ok=True)

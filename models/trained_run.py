@@ -14,7 +14,7 @@ from training.checkpoint import Checkpoints
 from training.device import prepare_device
 
 
-class Translator:
+class TrainedRun:
     """Translates scenes with the weights `opt.label` in a run's folder.
 
     opt are the options of `test.py`; of weights that come without, some are read from them.
