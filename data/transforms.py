@@ -120,8 +120,10 @@ def order_instances(
     pixels = masks.numpy()
     foreground = pixels if pixels.dtype == bool else pixels > 0
     areas = [np.count_nonzero(mask) for mask in foreground]
-    by_area = sorted(range(len(areas)), key=lambda i: 0 if order == "given" else -areas[i])
-    kept = [i for i in by_area if areas[i]][:ins_max]
+    places = [*range(len(areas))]
+    if order != "given":
+        places.sort(key=lambda i: -areas[i])
+    kept = [i for i in places if areas[i]][:ins_max]
     if order == "random":
         kept = [kept[i] for i in torch.randperm(len(kept), generator=generator).tolist()]
     return torch.from_numpy(pixels[kept]), tuple(numbers[i] for i in kept)

@@ -43,8 +43,8 @@ class Instances(Metric):
         for mask in pair.masks:
             about = {"id": len(self.given) + 1, "iscrowd": 0, **annotation(mask, number)}
             self.given.append(about)
-        sure = pair.numbers.get(SCORES, [1.0] * len(pair.found))
-        for mask, score in zip(pair.found, sure, strict=False):
+        sure = pair.numbers.get(SCORES, [1.0] * len(pair.found))[: len(pair.found)]
+        for mask, score in zip(pair.found, sure, strict=True):
             if mask.any():
                 self.found.append({"score": float(score), **annotation(mask, number)})
         if not (pair.foreground.any() or pair.found.any()):

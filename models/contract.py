@@ -40,6 +40,12 @@ class Translated:
     styles: Sequence[str] = ()
     numbers: Mapping[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def titles(self) -> list[str]:
+        """What each of the fakes is called."""
+        further = (f"style {number}" for number in range(1, len(self.fakes)))
+        return list(self.styles) or ["translation", *further]
+
     def map(self, function: Callable[[Tensor], Tensor]) -> "Translated":
         """`function` applied to each of the tensors."""
         return Translated(
@@ -70,6 +76,7 @@ class Declared:
     less_memory: ClassVar[str] = "lower --batch_size or --crop_size, or raise --accumulate"
     needs: ClassVar[frozenset[str]] = frozenset()  # `masks`, or names of extras
     tells_instances_apart: ClassVar[bool] = False
+    finds_masks: ClassVar[bool] = False  # and translates nothing: A to A is a picture and its masks
     extras: ClassVar[Mapping[str, str]] = {}  # name -> picture, mask, value, …; ?: it may have
     scored_by: ClassVar[Sequence[str]] = ("shapes", "background", "mask")  # evaluate.py's auto
     tests_in_eval_mode: ClassVar[bool] = False  # else only with --eval

@@ -127,7 +127,7 @@ class DAGANOptions:
             )
         if opt.is_train:
             yield from training_problems(opt)
-        elif opt.direction not in ("both", opt.way):
+        elif opt.direction not in ("both", opt.way, *(way.name for way in cls.ways(opt))):
             yield f"--direction {opt.direction}: the run was trained from {opt.way}"
 
 

@@ -32,7 +32,7 @@ def recolored(scene: Scene, most: float) -> Scene:
 
 
 def rescaled(scene: Scene, most: float) -> Scene:
-    """Other scales: a part of a picture, or the picture and its mirror images around it."""
+    """Other scales: a part of a picture, or all of it with grey around, where no instance is."""
     if not most or not len(scene):
         return scene
     limit = torch.log1p(torch.tensor(most)).item()
@@ -44,11 +44,10 @@ def rescaled(scene: Scene, most: float) -> Scene:
     )
     where = affine_grid(rows, list(scene.image.shape), align_corners=False)
 
-    def seen(values: Tensor) -> Tensor:
-        how = {"padding_mode": "reflection", "align_corners": False}
-        return grid_sample(values, where.to(values.dtype), **how)
+    def seen(values: Tensor) -> Tensor:  # 0 from outside, which is grey
+        return grid_sample(values, where.to(values.dtype), align_corners=False)
 
-    masks = torch.where(seen(scene.masks) > 0, 1.0, -1.0).to(scene.masks.dtype)
+    masks = 2 * (seen((scene.masks > 0).to(scene.masks.dtype)) > 0.5).to(scene.masks.dtype) - 1
     return replace(scene, image=seen(scene.image), masks=masks)
 
 

@@ -8,6 +8,7 @@ each domain says of every pixel whether it is of an object and where that object
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ from models.jitter import jittered
 from models.networks.unet import HALVINGS, UNet
 
 MOST = 20  # instances of a picture, unless it is typed
+SIZES = {"load": 212, "fine": 192}  # pixels, multiples of what a U-Net needs
 RATE = 0.004
 RARE = -2.0  # the logit of objects at the start: most pixels are background
 LOSSES = {  # of each domain, in the order of the logs, and their panels
@@ -47,6 +49,7 @@ class MaskPredictorModel(BaseModel):
     panels = {title: {x: f"losses.{name}_{x}" for x in "AB"} for name, (_, title) in LOSSES.items()}
     loss_summary = {x: tuple(f"{name}_{x}" for name in LOSSES) for x in "AB"}
     tells_instances_apart = True
+    finds_masks = True
     scored_by = ("instances",)
     architecture_options = ("ngf",)
     recipe_options = ("scale_jitter", "color_jitter")
@@ -88,7 +91,10 @@ class MaskPredictorModel(BaseModel):
     @classmethod
     def complete_options(cls, opt) -> None:
         """All instances of a picture, and pictures without any, unless it is typed otherwise."""
-        if opt.dataset_mode == "unaligned_seg":
+        for kind, side in product(("load", "fine") if opt.is_train else ("fine",), "HW"):
+            if getattr(opt, f"{kind}Size{side}") is None:
+                setattr(opt, f"{kind}Size{side}", SIZES[kind])
+        if opt.is_train and opt.dataset_mode == "unaligned_seg":
             opt.ins_max = opt.ins_max if "ins_max" in opt.typed else MOST
             opt.no_mask = opt.no_mask if "no_mask" in opt.typed else "keep"
 
@@ -154,11 +160,11 @@ class MaskPredictorModel(BaseModel):
 
     def exportable(self, source: str, masks: int | None) -> Exportable:
         """A picture -> up to so many masks, in -1 and 1, and their scores."""
-        network = Finder(self.networks[f"M_{source}"], masks or self.opt.ins_max)
+        network = Predictor(self.networks[f"M_{source}"], masks or self.opt.ins_max)
         return Exportable(network, partial(example, self.opt.input_nc), ["masks", "scores"])
 
 
-class Finder(nn.Module):
+class Predictor(nn.Module):
     """A picture [1, C, H, W] -> masks [1, K, H, W] in -1 and 1, and scores [1, K]; 0: not there."""
 
     def __init__(self, network: nn.Module, most: int):

@@ -23,8 +23,7 @@ def shown(direction: Direction, moved: Translated) -> list[Shown]:
     """The source, its translations, what else the model made, and the way back."""
     source, target = direction
     columns = [Shown(f"real_{source}", "source", moved.real)]
-    titles = moved.styles or ["translation", *(f"style {i}" for i in range(1, len(moved.fakes)))]
-    for i, (title, fake) in enumerate(zip(titles, moved.fakes, strict=True)):
+    for i, (title, fake) in enumerate(zip(moved.titles, moved.fakes, strict=True)):
         style = f"_style_{i}" if i else ""
         columns.append(Shown(f"fake_{target}{style}", title, fake))
     for name, picture in moved.extras.items():

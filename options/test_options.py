@@ -21,6 +21,8 @@ class TestOptions(BaseOptions):
 
     __test__ = False  # not a test class, whatever pytest makes of the name
     description = "Translate pictures with a trained model and write a page of results."
+    direction: str | None = "both"
+    further = ("both",)  # besides the directions of the model
     direction_help = "one direction reads only its own domain"
 
     def add_arguments(self, parser) -> None:
@@ -52,19 +54,18 @@ class TestOptions(BaseOptions):
     def parser(self, first: argparse.Namespace | None = None) -> OptionParser:
         parser = super().parser(first)
         if first is not None:
-            names, default = self.direction_names(first)
+            names = [*(way.name for way in find_model(first.model).directions), *self.further]
             parser.group("the run").add_argument(
                 "--direction",
                 metavar=f"{{{','.join(names)}}}",
-                default=default,
+                default=self.direction,
                 help=self.direction_help,
             )
         return parser
 
-    def direction_names(self, first: argparse.Namespace) -> tuple[Sequence[str], str]:
-        """What `--direction` can be, and what it is if it is not typed."""
-        names = [way.name for way in find_model(first.model).directions]
-        return (*names, "both"), "both"
+    def direction_names(self, opt: argparse.Namespace) -> Sequence[str]:
+        """What `--direction` can be with these options."""
+        return (*(way.name for way in find_model(opt.model).directions), *self.further)
 
     def inherited(self, first: argparse.Namespace, model: type) -> Sequence[str]:
         return (*OF_DATA, *model.architecture_options)
@@ -82,7 +83,7 @@ class TestOptions(BaseOptions):
         yield from super().problems(opt)
         if world_size() > 1:
             yield "only train.py runs in several processes: start this with python, not torchrun"
-        names, _ = self.direction_names(opt)
+        names = self.direction_names(opt)
         if opt.direction not in names:
             yield f"--direction {opt.direction}: --model {opt.model} has {' and '.join(names)}"
         if opt.num_test is not None and opt.num_test < 1:
@@ -111,7 +112,7 @@ def kind_of_weights(text: str) -> str:
 
 def existing_phase(opt: argparse.Namespace) -> str:
     """The phase; `val` where `test` was not typed and is not there, as COCO and CCP have it."""
-    if "phase" in opt.typed or not opt.dataroot:
+    if "phase" in opt.typed or opt.phase != "test" or not opt.dataroot:
         return opt.phase
     folders = [path.name for path in Path(opt.dataroot).glob("*[AB]") if path.is_dir()]
     if any(name in ("testA", "testB") for name in folders) or not {"valA", "valB"} & {*folders}:

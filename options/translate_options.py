@@ -11,9 +11,10 @@ from options.test_options import TestOptions
 OF_FOLDERS = (  # options of test.py that are about datasets, and say nothing of single pictures
     *("dataroot", "phase", "num_test", "results_dir", "aspect_ratio", "dry_run", "resize_or_crop"),
     *("dataset_mode", "max_dataset_size", "display_winsize", "loadSizeH", "loadSizeW", "fineSizeH"),
-    *("fineSizeW", "no_flip", "serial_batches", "no_mask", "exif", "num_threads"),
-    *("load_size", "crop_size", "batch_size", "verbose"),
+    *("fineSizeW", "no_flip", "serial_batches", "no_mask", "num_threads"),
+    *("load_size", "crop_size", "batch_size"),
 )
+OF_THE_COMMAND = ("pictures", "masks", "box", "out", "everything", "smooth")  # not for Python
 KINDS = ("auto", "maskrcnn")  # of what finds masks: the word before the colon
 
 
@@ -21,7 +22,9 @@ class TranslateOptions(TestOptions):
     """Flags of `translate.py`: its own, and those of `test.py` that are about networks."""
 
     description = "Translate pictures, folders of pictures or videos with a trained run."
-    direction_help = "from which domain to which"
+    direction = None
+    further = ()
+    direction_help = "from which domain to which (default: the first that the run has)"
     usage = (
         "%(prog)s --name RUN PICTURE… [--masks FILE… | auto:RUN | maskrcnn:CATEGORY | --box …] "
         "[options]"
@@ -64,6 +67,8 @@ class TranslateOptions(TestOptions):
         for action in parser._actions:
             if action.dest in (*OF_FOLDERS, "keep_size"):  # which is so anyway
                 action.help = argparse.SUPPRESS
+            if action.dest == "n_styles":
+                action.default = 1
         return parser
 
     def add_mask_arguments(self, group) -> None:
@@ -91,16 +96,16 @@ class TranslateOptions(TestOptions):
             help="of maskrcnn: a file, or coco (fetched by torchvision)",
         )
 
-    def direction_names(self, first: argparse.Namespace) -> tuple[Sequence[str], str]:
-        names = [way.name for way in find_model(first.model).directions]
-        return names, names[0]
+    def direction_names(self, opt: argparse.Namespace) -> Sequence[str]:
+        return [way.name for way in find_model(opt.model).ways(opt)]
 
     def complete(self, opt: argparse.Namespace) -> None:
         super().complete(opt)
+        opt.direction = opt.direction or self.direction_names(opt)[0]
         if opt.masks and names_a_finder(opt.masks[0]):  # what stands behind it is a picture
             opt.pictures, opt.masks = [*opt.pictures, *opt.masks[1:]], opt.masks[:1]
-        if getattr(opt, "set_order", "") == "random":  # of its training
-            opt.set_order = "decreasing"
+        if getattr(opt, "set_order", "") == "random" and "set_order" not in opt.typed:
+            opt.set_order = "decreasing"  # random was for the training
 
     def problems(self, opt: argparse.Namespace) -> Iterator[str]:
         if wrong := [flag for flag in OF_FOLDERS if flag in opt.typed]:
@@ -113,9 +118,9 @@ class TranslateOptions(TestOptions):
             yield f"--smooth {opt.smooth}: from 0 to 0.95"
         if opt.masks and opt.box:
             yield "--masks and --box exclude each other"
-        ways = [way.name for way in find_model(opt.model).ways(opt)]
-        if opt.direction in self.direction_names(opt)[0] and opt.direction not in ways:
-            yield f"--direction {opt.direction}: this run translates {' and '.join(ways)} alone"
+        by_detector = any(word.startswith("maskrcnn:") for word in opt.masks)
+        if "maskrcnn_weights" in opt.typed and not by_detector:
+            yield f"--maskrcnn_weights {opt.maskrcnn_weights}: needs --masks maskrcnn:CATEGORY"
 
 
 def names_a_finder(word: str) -> bool:

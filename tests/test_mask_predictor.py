@@ -16,6 +16,7 @@ from metrics.pair import Pair
 from models import create_model
 from models.instances import Seen, found, wanted
 from models.jitter import jittered
+from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from scripts import export
 
@@ -157,6 +158,29 @@ def test_it_is_exported(run):
     run(train.main, f"--name m {PREDICTOR} --ngf 8 --niter 4 --niter_decay 0 --no_html")
     export.main(["--name", "m", "--direction", "BtoB", "--masks", "3"])
     assert {path.name for path in Path("exported").iterdir()} == {"m_BtoB.onnx", "m_BtoB.pt2"}
+
+
+def test_sizes_and_instances_that_are_not_typed(run):
+    """The documented command needs no sizes; a run's own --ins_max stays in a test."""
+    argv = ["--dataroot", ".", *PREDICTOR.split()]
+    opt = TrainOptions().parse(argv)
+    assert (opt.fineSizeH, opt.loadSizeW, opt.ins_max, opt.no_mask) == (192, 212, 20, "keep")
+    words = f"--name m {PREDICTOR} --ngf 8 --niter 1 --niter_decay 0 --no_html"
+    run(train.main, f"{words} --ins_max 31 --no_mask error")
+    tested = TestOptions().parse(["--dataroot", ".", "--phase", "x", "--name", "m"])
+    assert (tested.ins_max, tested.no_mask, tested.fineSizeH) == (31, "error", 32)
+
+
+def test_objects_at_the_border_keep_their_centre():
+    """What comes into a picture that is made smaller is no part of them."""
+    mask = torch.full((64, 1, 48, 48), -1.0)
+    mask[:, :, 18:30, 38:] = 1.0
+    scene = Scene(mask.repeat(1, 3, 1, 1), mask, torch.ones(64, 1, dtype=torch.bool))
+    torch.manual_seed(0)
+    moved = jittered(scene, scale=0.5, color=0.0).masks > 0
+    across = moved.any(2).sum(-1)  # columns of each object
+    down = moved.any(3).sum(-1)
+    assert (across <= down + 1).all()
 
 
 def test_wrong_options_are_one_line(run, capsys):

@@ -1,5 +1,6 @@
 """translate.py and the Translator of Python: any picture, by any model."""
 
+import shutil
 from io import BytesIO
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import binary_dilation
 
 import test as test_command
 import train
@@ -15,7 +17,7 @@ from conftest import refused
 from data.pictures import read_image
 from examples import translate_from_python
 from metrics.detection import Detections
-from models import names
+from models import find_model, names
 from translation import Translator, memory
 from translation.inputs import as_image, as_masks
 from translation.sources import sources_of
@@ -138,13 +140,66 @@ def test_the_example_runs(trained, shapes, capsys):
 
 
 @pytest.mark.parametrize("model", names())
-def test_every_model_translates_a_picture(run, picture, masks, model):
+def test_every_model_translates_a_picture(run, shapes, picture, masks, model):
+    """Alone and in a batch, as test.py does."""
     run(train.main, f"--name r --model {model} {SHORT}")
     how = {"n_styles": 3} if model == "init" else {}
-    result = from_run(**how)(picture, masks)
+    translator = from_run(**how)
+    result = translator(picture, masks)
     assert len(result.pictures) == len(result.styles) == how.get("n_styles", 1)
     assert all(own.shape == (32, 32, 3) for own in result.pictures)
-    assert result.masks.shape == result.source_masks.shape == (len(masks), 32, 32)
+    kind = find_model(model)
+    assert len(result.masks) == len(result.source_masks) == len(result.numbers)
+    if not kind.finds_masks:
+        union = kind.needs and not kind.tells_instances_apart
+        assert len(result.masks) == (1 if union else len(masks))
+        assert np.array_equal(result.source_masks.any(0), as_masks(masks, (32, 32)).any(0))
+    both = [picture, shapes / "testA/00001.png"]
+    own = [masks, sorted((shapes / "testA_seg").glob("00001_*.png"))]
+    together = translator(both, own, batch_size=2)[0]
+    for one, other in zip(result.pictures, together.pictures, strict=True):
+        assert abs(one.astype(int) - other).max() <= 1
+    words = "--n_styles 3" if model == "init" else ""
+    ways = [way.name for way in kind.directions]
+    run(test_command.main, f"--name r --keep_size --direction {ways[0]} {words}")
+    for path in Path("results/r/test_latest/images").glob("00000_fake_*_img.png"):
+        if "style" not in path.name:
+            assert np.array_equal(result.pictures[0], pixels(path))
+
+
+@pytest.mark.parametrize("words", ["--way BtoA", "--way AtoB --remake"])
+def test_a_run_of_one_way_goes_that_way(run, shapes, words):
+    train_words, _, remake = words.partition(" --")
+    run(train.main, f"--name d --model da_gan {train_words} {SHORT}")
+    result = from_run("d", **({"remake": True} if remake else {}))(shapes / "testB/00000.png")
+    assert result.direction == ("BtoB" if remake else "BtoA")
+
+
+def test_a_mask_predictor_finds_masks_and_translates_nothing(trained, picture, call, capsys):
+    result = from_run("m")(picture)
+    assert np.array_equal(result.pictures[0], pixels(picture))
+    found = from_run(masks="auto:m").finder([pixels(picture)])[0]
+    assert np.array_equal(result.masks, found)
+    call(f"--name m {picture}")
+    assert f"{len(found)} instance" in capsys.readouterr().out
+
+
+def test_photos_are_turned_with_their_masks(trained):
+    """As a camera stores them, with an EXIF turn; masks as they are shown, or as they are stored."""
+    generator = np.random.default_rng(0)
+    shown = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    mask = np.zeros((32, 32), bool)
+    mask[3:12, 5:29] = True
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees, clockwise
+    Image.fromarray(np.rot90(shown)).save("photo.png", exif=exif)
+    Image.fromarray(mask).save("shown_0.png")
+    Image.fromarray(np.rot90(mask).copy()).save("stored_0.png")
+    expected = from_run()(shown, mask[None])
+    for how, name in (({}, "shown_0.png"), ({"exif": "stored"}, "stored_0.png")):
+        result = from_run(**how)("photo.png", [name])
+        assert np.array_equal(result.source_masks, expected.source_masks), name
+        assert np.array_equal(result.pictures[0], expected.pictures[0])
 
 
 # ---- where masks come from
@@ -159,6 +214,10 @@ def test_no_instance_leaves_the_picture_as_it_is(trained, picture, call, capsys)
         assert np.array_equal(result.pictures[0], pixels(picture))
     translator.finder = lambda images: [nothing[:0] for _ in images]
     assert np.array_equal(translator(picture).pictures[0], pixels(picture))
+    Image.new("L", (32, 32)).save("black.png")
+    call(f"--name r {picture} --masks black.png")
+    assert "no instance found, the picture is as it was" in capsys.readouterr().out
+    assert np.array_equal(pixels("translated/00000.png"), pixels(picture))
 
 
 def test_masks_are_found_by_a_trained_predictor(trained, picture, masks, monkeypatch, capsys, call):
@@ -199,7 +258,7 @@ def test_a_picture_much_larger_than_those_of_the_training_is_told(trained, pictu
 
 def test_more_instances_than_the_run_takes_are_told(trained, picture, call, capsys):
     call(f"--name r {picture} --ins_max 1 --box 1,1,9,9 --box 12,12,30,30")
-    assert "1 instance translated, A to B; 1 stay, for --ins_max is 1" in capsys.readouterr().out
+    assert "1 instance translated, A to B; 1 stay, beyond --ins_max 1" in capsys.readouterr().out
 
 
 # ---- the command
@@ -212,16 +271,59 @@ def test_files_and_folders_with_masks_and_boxes(trained, shapes, picture, call, 
     for stem in ("00000", "00001", "00002"):
         assert {f"{stem}.png", f"{stem}_before_after.png", f"{stem}_mask_0.png"} <= written
         assert f"{stem}.png: " in told
-    call(f"--name r {picture} --box 4,5,20,22 --out box")
+    call(f"--name r {picture} --box 4,5,20,22 --out box --everything")
     changed = (pixels("box/00000.png") != pixels(picture)).any(-1)
-    assert changed.any()
-    result = from_run()(picture, np.ones((1, 32, 32), bool))
-    assert result.numbers == [0]
+    mask = pixels("box/00000_source_mask_0.png")
+    assert mask.sum() == 16 * 17 and mask[5:22, 4:20].all()
+    allowed = binary_dilation(mask | pixels("box/00000_mask_0.png"), iterations=2)
+    assert changed.any() and not (changed & ~allowed).any()
 
 
-def test_names_of_results_differ(shapes):
+def test_names_of_results_differ(shapes, tmp_path):
     found = sources_of([f"{shapes}/testA", f"{shapes}/testB/00000.png"])
     assert [own.name for own in found] == ["00000", "00001", "00002", "00000_2"]
+    for name in ("a/x.png", "a/x.jpg", "b/x.png", "b/x_2.png", "b/.y.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    names = [own.name for own in sources_of([str(tmp_path)])]
+    assert len(names) == len({*names}) == 4
+
+
+def test_masks_in_folders_belong_to_the_pictures_of_theirs(shapes, tmp_path):
+    for folder in ("one", "two"):
+        for name in (
+            f"photos/{folder}/x.png",
+            f"masks/{folder}/x_3.png",
+            f"masks/{folder}/x_1.png",
+        ):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+    for source in sources_of([f"{tmp_path}/photos"], [f"{tmp_path}/masks"]):
+        assert {path.parent.name for path in source.masks} == {source.path.parent.name}
+        assert source.numbers == (1, 3)
+
+
+def test_nothing_that_is_read_is_written_over(trained, picture, masks, call, capsys):
+    for source in (picture, *masks):
+        shutil.copy(source, source.name)
+    before = Path("00000.png").read_bytes()
+    own = " ".join(path.name for path in masks)
+    for words in ("00000.png --box 1,1,9,9 --out .", f"{picture} --masks {own} --out ."):
+        refused(capsys, lambda words=words: call(f"--name r {words}"), "--out .", "overwritten")
+    assert Path("00000.png").read_bytes() == before
+
+
+def test_instances_are_chosen_by_the_numbers_of_their_masks(trained, picture, call, capsys):
+    for number, column in ((0, 2), (2, 18)):
+        mask = np.zeros((32, 32), np.uint8)
+        mask[4:16, column : column + 10] = 255
+        Image.fromarray(mask).save(f"p_{number}.png")
+    call(f"--name r {picture} --masks p_0.png p_2.png --instances 2 --everything")
+    assert "1 instance translated" in capsys.readouterr().out
+    assert np.array_equal(pixels("translated/00000_source_mask_2.png"), pixels("p_2.png") > 127)
+    call(f"--name r {picture} --masks p_0.png p_2.png --instances 1 --out none")
+    assert "no instance of --instances 1" in capsys.readouterr().out
+    assert np.array_equal(pixels("none/00000.png"), pixels(picture))
 
 
 def test_whole_pictures_need_no_masks(run, picture, call, capsys):
@@ -254,6 +356,7 @@ def test_wrong_calls_are_one_line(trained, shapes, picture, call, capsys, tmp_pa
         (f"--name r {picture} --box 1,1,9,9 --masks {small}", "exclude each other"),
         (f"--name r {picture} --box 1,1,9,9 --size 2", "--size 2"),
         (f"--name r {picture} --box 1,1,9,9 --smooth 1", "--smooth 1"),
+        (f"--name r {picture} --box 1,1,9,9 --maskrcnn_weights x", "maskrcnn:CATEGORY"),
     ):
         refused(capsys, lambda words=words: call(words), *told)
 
@@ -261,17 +364,26 @@ def test_wrong_calls_are_one_line(trained, shapes, picture, call, capsys, tmp_pa
 def test_wrong_arrays_say_what_is_wrong(trained, picture):
     translator = from_run()
     image = pixels(picture)
+    there = np.ones((1, 32, 32), bool)
     for wrong, masks, told in (
-        (image.astype(float), None, "floats"),
-        (image.astype(int) * 2, None, "0 to 255"),
-        (image[None], None, "shape"),
+        (image.astype(float), there, "floats go from 0 to 1"),
+        (image.astype(int) * 2, there, "0 to 255"),
+        (image[None], there, "shape"),
         (image, np.ones((1, 8, 8), bool), "8x8"),
+        (image / 255 * np.nan, there, "nan"),
+        (3, there, "not int"),
+        (image, [3], "not int"),
+        (image[:0], there, "shape"),
         (image, None, "auto:RUN"),
     ):
         with pytest.raises(UserError, match=told):
             translator(wrong, masks)
     with pytest.raises(UserError, match="2 pictures and masks of 1"):
         translator([image, image], [None])
+    line = translator(image[:1], np.ones((1, 1, 32), bool))
+    assert line.pictures[0].shape == (1, 32, 3) and translator([], []) == []
+    with pytest.raises(UserError, match="box"):
+        from_run(box="1,1,2,2")
     with pytest.raises(UserError, match="unknown flag --sizes: did you mean --size"):
         from_run(sizes=3)
     with pytest.raises(UserError, match="AtoC"):

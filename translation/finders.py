@@ -11,16 +11,19 @@ from data.scene import Scene
 from data.transforms import make_scene
 from models import find_model
 from models.trained_run import TrainedRun
-from options.base_options import run_folder
+from options.base_options import OPTIONS_FILE, run_folder
 from options.translate_options import names_a_finder, options_of_run
 from training.device import choose_device
-from translation.memory import check_memory
+from translation.inputs import as_image
+from translation.memory import MemoryCheck
+from translation.sizes import fitted, smooth
 from util.errors import UserError
 
 # pictures uint8 [H, W, C] -> masks bool [N, H, W] of each, the surest first
 Finder = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 SURE = 0.5  # scores of Mask R-CNN from which on a mask is taken
+LARGER = 1.5  # times the size of its training: a mask predictor sees larger pictures at that size
 
 
 def finder_of(word: str, opt) -> Finder:
@@ -35,38 +38,46 @@ def finder_of(word: str, opt) -> Finder:
     return PredictedMasks(name, source, opt) if kind == "auto" else MaskRCNNMasks(name, opt)
 
 
+def folder_of(run: str, checkpoints: Path) -> Path:
+    """The folder of a run: a name among the checkpoints, or a path. Raises UserError."""
+    for folder in (checkpoints / run, Path(run)):
+        if (folder / OPTIONS_FILE).is_file():
+            return folder
+    raise UserError(f"--masks auto:{run}: {checkpoints / run}: there is no such run")
+
+
 class PredictedMasks:
     """The masks that a run of `--model mask_predictor` finds in pictures of a domain."""
 
     def __init__(self, run: str, domain: str, opt):
-        folder = Path(run) if Path(run).is_dir() else Path(opt.checkpoints_dir) / run
-        if not folder.is_dir():
-            raise UserError(f"--masks auto:{run}: {folder}: there is no such run")
-        self.way = Direction(domain, domain)
+        folder = folder_of(run, Path(opt.checkpoints_dir))
+        way = Direction(domain, domain)
         words = ["--gpu_ids", ",".join(map(str, opt.gpu_ids)) or "-1"]
-        own = options_of_run(folder, words)
-        if self.way not in find_model(own.model).directions:
+        self.opt = options_of_run(folder, words)
+        if not find_model(self.opt.model).finds_masks:
             raise UserError(
-                f"--masks auto:{run}: a run of --model {own.model} finds no masks: train one with "
-                "--model mask_predictor"
+                f"--masks auto:{run}: a run of --model {self.opt.model} finds no masks: train one "
+                "with --model mask_predictor"
             )
-        self.run = TrainedRun(own, run_folder(own))
-        self.channels = own.input_nc
+        self.run, self.way = TrainedRun(self.opt, run_folder(self.opt)), way
+        self.memory = MemoryCheck(self.run, way)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         return [self.find(image) for image in images]
 
     def find(self, image: np.ndarray) -> np.ndarray:
-        scene = self.scene(image)
-        check_memory(self.run, scene, self.way)
-        fake = self.run(scene, self.way).fakes[0]
-        masks = (fake.masks[0] > 0).numpy()
-        return masks[masks.any((1, 2))]
+        """Those of one picture; it is looked at in the size of the training, if it is larger."""
+        trained = max(self.opt.fineSizeH, self.opt.fineSizeW)
+        small = fitted(image, trained) if max(image.shape) > LARGER * trained else image
+        scene = self.scene(small)
+        self.memory.check(scene)
+        masks = (self.run(scene, self.way).fakes[0].masks[0] > 0).numpy()
+        return smooth(masks[masks.any((1, 2))], image.shape[:2])
 
     def scene(self, image: np.ndarray) -> Scene:
         """A picture, [H, W, C], without masks."""
-        pixels = image if image.shape[-1] == self.channels else in_channels(image, self.channels)
-        tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+        pixels = in_channels(image, self.opt.input_nc).transpose(2, 0, 1)
+        tensor = torch.from_numpy(np.ascontiguousarray(pixels))
         nothing = torch.zeros(0, *image.shape[:2], dtype=torch.bool)
         return make_scene(tensor, nothing, "picture", ()).normalized()
 
@@ -88,6 +99,4 @@ class MaskRCNNMasks:
 
 def in_channels(image: np.ndarray, channels: int) -> np.ndarray:
     """An image [H, W, C] in grey (1) or in colour (3)."""
-    if image.shape[-1] == channels:
-        return image
-    return image.repeat(3, -1) if channels == 3 else image.mean(-1, keepdims=True).astype(np.uint8)
+    return image if image.shape[-1] == channels else as_image(image, channels)

@@ -11,7 +11,7 @@ from PIL import Image
 from util.errors import UserError
 from util.images import outline_layer, save_picture, shown_size
 
-READABLE = 256  # pixels of the longer side
+SHOWN = (256, 1024)  # pixels of the longer side of a picture before or after, least and most
 FINE = 95  # of 100, where a file loses anything, as JPEG does
 GAP = 8  # pixels between the pictures before and after
 
@@ -24,12 +24,13 @@ class Result:
     pictures      uint8 [H, W, C] each: one, or one for each style
     styles        what they are called
     numbers       of the N instances that were translated, in their order: places among the masks
-                  that were given, or found
+                  that were given, or found; 0 alone of a model that tells none apart
     source_masks  bool [N, H, W]
     masks         bool [N, H, W], what they became; as they were if the model translates no masks
     steps         uint8 [H, W, C] each: after each step of a sequential translation, if several
     direction     such as AtoB
-    left_out      how many instances were not translated, for there are more than --ins_max
+    left_out      how many instances that were asked for were not translated: beyond --ins_max, or
+                  too small at the size of the translation
     """
 
     source: np.ndarray
@@ -66,7 +67,7 @@ class Result:
     def before_after(self, outlines: bool = True) -> Image.Image:
         """The picture and its translations side by side, masks drawn around their instances.
 
-        Small pictures are enlarged, so that the numbers of their instances can be read.
+        They are shown at a size at which the numbers of their instances can be read.
         """
         tiles = [self.with_outlines(self.source, self.source_masks if outlines else ())]
         tiles += [self.with_outlines(own, self.masks if outlines else ()) for own in self.pictures]
@@ -78,9 +79,10 @@ class Result:
 
     def with_outlines(self, pixels: np.ndarray, masks: Sequence[np.ndarray]) -> Image.Image:
         picture = to_picture(pixels).convert("RGB")
-        if max(picture.size) < READABLE:
-            size = shown_size(pixels.shape[:2], READABLE)
-            picture = picture.resize(size, Image.NEAREST)
+        if max(picture.size) < SHOWN[0]:
+            picture = picture.resize(shown_size(pixels.shape[:2], SHOWN[0]), Image.NEAREST)
+        elif max(picture.size) > SHOWN[1]:
+            picture = picture.resize(shown_size(pixels.shape[:2], SHOWN[1]), Image.BICUBIC)
         if len(masks):
             numbered = dict(zip(self.numbers, masks, strict=True))
             picture.paste(layer := outline_layer(numbered, picture.size), mask=layer)

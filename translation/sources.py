@@ -1,10 +1,11 @@
 """What `translate.py` is asked to translate: files and folders, with the masks of each."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 
-from data.pictures import SUFFIXES, is_picture, list_pictures, stem_of
+from data.pictures import SUFFIXES, is_picture, list_files, stem_of
 from data.scene_folder import split_mask_stem
 from util.errors import UserError
 
@@ -13,15 +14,28 @@ VIDEOS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"}
 
 @dataclass(frozen=True)
 class Source:
-    """A file to translate, and the name of its results; masks is None if they are to be found."""
+    """A file to translate, and the name of its results.
+
+    stem     what names of its masks begin with: that of its path below the folder it was found in
+    masks    files, or None if masks are to be found
+    numbers  of the masks, in their names or else as they were typed
+    """
 
     path: Path
     name: str
+    stem: str
     masks: tuple[Path, ...] | None = None
+    numbers: tuple[int, ...] = ()
 
     @property
     def is_video(self) -> bool:
-        return self.path.suffix.lower() in VIDEOS
+        return is_video(self.path.name)
+
+    def is_written_as(self, path: Path, out: Path) -> bool:
+        """Whether a result of it in the folder `out` may have this path."""
+        if path.parent.resolve() != out.resolve() or path.suffix not in (".png", ".mp4"):
+            return False
+        return path.stem == self.name or path.stem.startswith(f"{self.name}_")
 
 
 def sources_of(words: Sequence[str], masks: Sequence[str] = ()) -> list[Source]:
@@ -30,58 +44,75 @@ def sources_of(words: Sequence[str], masks: Sequence[str] = ()) -> list[Source]:
     masks are files or folders; of a single picture all files are its masks, of several each mask is
     the one's whose name it begins with. Raises UserError for what is not there.
     """
-    paths = [path for word in words for path in files_of(Path(word))]
-    if not paths:
+    found = [own for word in words for own in files_of(Path(word))]
+    if not found:
         raise UserError("name pictures, folders or videos to translate")
-    taken: dict[str, int] = {}
-    sources = []
-    for path in paths:
-        count = taken[path.stem] = taken.get(path.stem, 0) + 1
-        sources.append(Source(path, path.stem if count == 1 else f"{path.stem}_{count}"))
+    names: list[str] = []
+    for path, _ in found:
+        further = (f"{path.stem}_{number}" for number in count(2))
+        free = (name for name in chain([path.stem], further) if name not in names)
+        names.append(next(free))
+    sources = [Source(path, name, stem) for (path, stem), name in zip(found, names, strict=True)]
     return with_masks(sources, masks) if masks else sources
 
 
-def files_of(path: Path) -> Iterator[Path]:
-    """A file, or the pictures and videos in a folder and below it."""
+def is_video(name: str) -> bool:
+    return Path(name).suffix.lower() in VIDEOS
+
+
+def files_of(path: Path) -> Iterator[tuple[Path, str]]:
+    """A file, or the pictures and videos in a folder and below it, each with its stem there."""
     if path.is_dir():
-        found = [path / name for name in list_pictures(path).values()]
-        found += [own for own in path.iterdir() if own.suffix.lower() in VIDEOS]
+        found = [name for name in list_files(path) if is_picture(name) or is_video(name)]
         if not found:
             raise UserError(f"{path}: no pictures in it; they end in {', '.join(sorted(SUFFIXES))}")
-        yield from sorted(found)
+        yield from ((path / name, stem_of(name)) for name in found)
         return
     if not path.exists():
         raise UserError(f"{path}: there is no such file")
-    if not is_picture(path.name) and path.suffix.lower() not in VIDEOS:
+    if not (is_picture(path.name) or is_video(path.name)):
         known = ", ".join(sorted(SUFFIXES | VIDEOS))
         raise UserError(f"{path}: neither a picture nor a video; they end in {known}")
-    yield path
+    yield path, stem_of(path.name)
 
 
 def with_masks(sources: Sequence[Source], words: Sequence[str]) -> list[Source]:
     """Sources with the mask files that belong to them."""
-    files = []
     for word in words:
-        path = Path(word)
-        if not path.exists():
+        if not Path(word).exists():
             raise UserError(
                 f"--masks {word}: there is no such file or folder (auto:RUN and maskrcnn:CATEGORY "
                 "find masks)"
             )
-        files += [path / n for n in list_pictures(path).values()] if path.is_dir() else [path]
     if videos := [source.path for source in sources if source.is_video]:
         raise UserError(f"--masks: files mark no instances of a video, {videos[0]}: give auto:RUN")
+    files = [own for word in words for own in files_of(Path(word))]
+    split = [split_mask_stem(stem) for _, stem in files]
     if len(sources) == 1 and not any(Path(word).is_dir() for word in words):
-        return [Source(sources[0].path, sources[0].name, tuple(files))]
-    found: dict[str, list[tuple[int, Path]]] = {}
-    for path in files:
-        if split := split_mask_stem(stem_of(path.name)):
-            found.setdefault(split[0], []).append((split[1], path))
-    for source in sources:
-        if stem_of(source.path.name) not in found:
-            raise UserError(
-                f"--masks: there is no {source.path.stem}_0.png for {source.path} among the "
-                f"{len(files)} masks"
-            )
-    own = {stem: tuple(path for _, path in sorted(masks)) for stem, masks in found.items()}
-    return [Source(x.path, x.name, own[stem_of(x.path.name)]) for x in sources]
+        named = all(split) and len({own[1] for own in split}) == len(split)
+        numbers = [own[1] for own in split] if named else range(len(files))
+        return [replace(sources[0], masks=tuple(x for x, _ in files), numbers=tuple(numbers))]
+    found: dict[str, dict[int, Path]] = {}
+    for (path, _), own in zip(files, split, strict=True):
+        if own:
+            found.setdefault(own[0], {})[own[1]] = path
+    return [matched(source, found, len(files)) for source in sources]
+
+
+def matched(source: Source, found: dict[str, dict[int, Path]], files: int) -> Source:
+    """A source with the masks of its stem, in the order of their numbers."""
+    own = found.get(source.stem)
+    if own is None:
+        raise UserError(
+            f"--masks: there is no {source.stem}_0.png for {source.path} among the {files} masks"
+        )
+    numbers = tuple(sorted(own))
+    return replace(source, masks=tuple(own[number] for number in numbers), numbers=numbers)
+
+
+def check_overwriting(sources: Sequence[Source], out: Path) -> None:
+    """Raise UserError if a result would be written over a file that is read."""
+    read = [path for source in sources for path in (source.path, *(source.masks or ()))]
+    for path in read:
+        if any(source.is_written_as(path, out) for source in sources):
+            raise UserError(f"--out {out}: {path} would be overwritten: name another folder")

@@ -18,17 +18,19 @@ from data.extras import MADE, kinds_of, made_of
 from data.loader import batches_of_one_size
 from data.scene import Scene
 from data.scene_folder import Picture as ReadPicture
+from models.base_model import BaseModel
 from models.contract import Translated
 from models.trained_run import TrainedRun
 from options.base_options import run_folder
-from options.translate_options import options_of_run
+from options.translate_options import OF_THE_COMMAND, options_of_run
 from translation.finders import Finder, finder_of
-from translation.inputs import Picture, as_image, as_masks
-from translation.memory import check_memory
+from translation.inputs import FILE, Picture, as_image, as_masks
+from translation.memory import MemoryCheck
 from translation.result import Result
-from translation.sizes import enlarged, fitted, resized_masks
+from translation.sizes import enlarged, fitted, resized_masks, smooth
 from util.errors import UserError
 from util.images import to_pixels
+from util.memory import enough_memory
 
 LARGER = 2  # times the size of the training: from there on objects may be of a size never seen
 
@@ -46,6 +48,7 @@ class Translator:
         self.way = next(way for way in self.run.model.directions if way.name == opt.direction)
         self.finder = finder
         self.dataset = create_dataset(opt)
+        self.memory = MemoryCheck(self.run, self.way)
         self.kinds = kinds_of(opt)
         for name, kind in self.kinds.items():
             if kind not in (*MADE, "others") and not kind.endswith("?"):
@@ -68,11 +71,13 @@ class Translator:
         masks      `auto:RUN` or `maskrcnn:CATEGORY`: finds masks of pictures that come without
         options    further flags of `translate.py`: gpu_ids="0", size=512, n_styles=3, eval=True
         """
-        words = words_of({"direction": direction, **options})
-        said = StringIO()
-        with redirect_stdout(StringIO()), redirect_stderr(said):
+        if wrong := [name for name in options if name in OF_THE_COMMAND]:
+            raise UserError(f"{wrong[0]}: is for translate.py alone; see docs/api.md")
+        words, said = words_of({"direction": direction, **options}), StringIO()
+        with redirect_stdout(StringIO()):  # a library does not speak
             try:
-                opt = options_of_run(folder, words)
+                with redirect_stderr(said):
+                    opt = options_of_run(folder, words)
             except SystemExit:  # as a command would end
                 raise UserError(said.getvalue().strip().removeprefix("error: ")) from None
             return cls(opt, finder_of(masks, opt) if masks else None)
@@ -113,62 +118,91 @@ class Translator:
         """
         if not isinstance(image, (list, tuple)):
             return self.translate([image], [masks])[0]
-        if masks is not None and len(masks) != len(image):
-            raise UserError(f"{len(image)} pictures and masks of {len(masks)}: one for each")
-        return self.translate(image, masks or [None] * len(image), batch_size)
+        given = [None] * len(image) if masks is None else list(masks)
+        if len(given) != len(image):
+            raise UserError(f"{len(image)} pictures and masks of {len(given)}: one for each")
+        return self.translate(image, given, batch_size)
 
     def translate(
-        self, pictures: Sequence[Picture], masks: Sequence, batch_size: int = 1
+        self,
+        pictures: Sequence[Picture],
+        masks: Sequence,
+        batch_size: int = 1,
+        numbers: Sequence[Sequence[int]] | None = None,
     ) -> list[Result]:
-        """Translate pictures with their masks; None of those whose masks are to be found."""
-        images = [as_image(picture, self.opt.input_nc) for picture in pictures]
-        small = [fitted(image, self.opt.size) for image in images]
-        given = self.masks_of(images, small, masks)
-        scenes = [
-            self.scene(image, own, str(i))
-            for i, (image, own) in enumerate(zip(small, given, strict=True))
-        ]
-        results: dict[int, Result] = {}
-        for places, batch in batches_of_one_size(scenes, len(scenes), batch_size):
-            check_memory(self.run, batch, self.way)
-            moved = self.run(batch, self.way)
-            for i, place in enumerate(places):
-                own = result_of(moved, batch, i, self.way)
-                left_out = int(given[place].any((1, 2)).sum()) - len(own.numbers)
-                results[place] = replace(enlarged(own, images[place]), left_out=left_out)
-        return [results[i] for i in range(len(images))]
+        """Translate pictures with their masks; None of those whose masks are to be found.
 
-    def masks_of(
-        self, images: Sequence[np.ndarray], small: Sequence[np.ndarray], masks: Sequence
-    ) -> list[np.ndarray]:
-        """Each picture's masks at the size that is translated, bool [N, H, W]."""
-        given = {
-            i: resized_masks(as_masks(own, images[i].shape[:2]), small[i].shape[:2])
-            for i, own in enumerate(masks)
-            if own is not None
-        }
-        bare = [i for i in range(len(images)) if i not in given]
-        if bare and not self.finder and self.needs_masks:
+        numbers are what the masks of each picture are called (default: 0, 1, …).
+        """
+        if any(own is None for own in masks) and self.needs_masks and not self.finder:
             raise UserError(
                 f"--model {self.opt.model} translates what masks mark: give --masks FILE…, or "
                 "auto:RUN of a trained --model mask_predictor, or maskrcnn:CATEGORY, or a --box"
             )
-        found = self.finder([small[i] for i in bare]) if bare and self.finder else None
-        for place, i in enumerate(bare):
-            given[i] = found[place] if found else np.zeros((0, *small[i].shape[:2]), bool)
-        return [given[i] for i in range(len(images))]
+        prepared = Prepared(self, pictures, masks, numbers)
+        results: dict[int, Result] = {}
+        with enough_memory("give a smaller size"):
+            for places, batch in batches_of_one_size(prepared, len(prepared), batch_size):
+                self.memory.check(batch)
+                moved = self.run(batch, self.way)
+                for i, place in enumerate(places):
+                    image, chosen = prepared.given.pop(place)
+                    own = enlarged(result_of(moved, batch, i, self.run.model, self.way), image)
+                    left_out = chosen - len(batch.numbers[i])
+                    results[place] = replace(own, left_out=left_out)
+        return [results[i] for i in range(len(prepared))]
 
-    def scene(self, image: np.ndarray, masks: np.ndarray, name: str) -> Scene:
+    def masks_of(self, picture: Picture, masks, image: np.ndarray) -> np.ndarray:
+        """The masks of a picture, given or found, bool [N, H, W]; image is uint8 [H, W, C]."""
+        if masks is not None:
+            return as_masks(masks, image.shape[:2], picture, getattr(self.opt, "exif", None))
+        if self.finder and self.needs_masks:
+            small = fitted(image, self.opt.size)
+            return smooth(self.finder([small])[0], image.shape[:2])
+        return np.zeros((0, *image.shape[:2]), bool)
+
+    def scene(
+        self, image: np.ndarray, masks: np.ndarray, name: str, numbers: Sequence[int] | None = None
+    ) -> Scene:
         """What a dataset would make of a picture, [H, W, C], and its masks, [N, H, W]."""
         pixels = np.ascontiguousarray(image.transpose(2, 0, 1))
         picture = ReadPicture(
             name,
             torch.from_numpy(pixels),
             torch.from_numpy(masks),
-            tuple(range(len(masks))),
+            tuple(range(len(masks)) if numbers is None else numbers),
             made_of(self.kinds, pixels, masks),
         )
         return self.dataset.read(Given(picture), 0, generator_for(self.opt.seed)).normalized()
+
+
+class Prepared(Sequence[Scene]):
+    """Pictures as scenes, each made when it is asked for.
+
+    given has of those that were: the picture, uint8 [H, W, C], and how many instances are to be
+    translated.
+    """
+
+    def __init__(self, translator: Translator, pictures: Sequence, masks: Sequence, numbers):
+        self.translator = translator
+        self.pictures, self.masks, self.numbers = pictures, masks, numbers
+        self.given: dict[int, tuple[np.ndarray, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, place: int) -> Scene:
+        translator, picture = self.translator, self.pictures[place]
+        opt = translator.opt
+        image = as_image(picture, opt.input_nc)
+        masks = translator.masks_of(picture, self.masks[place], image)
+        numbers = list(self.numbers[place] if self.numbers else range(len(masks)))
+        wanted = getattr(opt, "instances", None) or numbers
+        there = [n for n, mask in zip(numbers, masks, strict=True) if mask.any() and n in wanted]
+        self.given[place] = (image, len(there))
+        small = fitted(image, opt.size)
+        name = Path(picture).stem if isinstance(picture, FILE) else "picture"
+        return translator.scene(small, resized_masks(masks, small.shape[:2]), name, numbers)
 
 
 class Given:
@@ -181,21 +215,29 @@ class Given:
         return self.picture
 
 
-def result_of(moved: Translated, batch: Scene, sample: int, way: Direction) -> Result:
+def result_of(
+    moved: Translated, batch: Scene, sample: int, model: BaseModel, way: Direction
+) -> Result:
     """What became of one picture of a batch."""
-    fake = moved.fakes[0]
-    numbers = batch.numbers[sample]
-    before = (batch.masks[sample] > 0).numpy()[: len(numbers)]
-    after = (fake.masks[sample] > 0).numpy()[: len(numbers)]
-    own = [step for step in moved.steps if numbers[step.start : step.stop]]
-    titles = moved.styles or ["translation", *(f"style {i}" for i in range(1, len(moved.fakes)))]
+    fake, numbers = moved.fakes[0], batch.numbers[sample]
+    before, after = ((x.masks[sample] > 0).numpy() for x in (batch, fake))
+    before = before[: len(numbers)]
+    if model.finds_masks:
+        numbers = fake.numbers[sample]
+        before = after = after[: len(numbers)]
+    elif after.shape[0] and not model.tells_instances_apart and model.needs:
+        before, after = before.any(0, keepdims=True), after[:1]  # the union, in one
+        before, after, numbers = (x[: len(numbers)] for x in (before, after, [0]))
+    else:
+        after = after[: len(numbers)] if after.shape[0] else before
+    own = [step for step in moved.steps if batch.numbers[sample][step.start : step.stop]]
     return Result(
         pixels_of(batch.image[sample]),
         [pixels_of(one.image[sample]) for one in moved.fakes],
-        list(titles),
+        moved.titles,
         list(numbers),
         before,
-        after if len(after) == len(before) else before,
+        after,
         [pixels_of(step.canvas.image[sample]) for step in own] if len(own) > 1 else [],
         way.name,
     )
