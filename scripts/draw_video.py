@@ -28,7 +28,7 @@ from datasets.making.drawing import (
     place_shapes,
     to_uint8,
 )
-from translation.mp4 import Frame, Look, Mp4, av
+from translation.mp4 import Frame, Look, Mp4, av, need_av, told
 from util.command_line import OneLineParser
 from util.errors import UserError, command
 from util.files import staged, write_atomic
@@ -44,7 +44,9 @@ MASK = re.compile(r"\d{5,}_\d+\.png")
 @command
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    write_atomic(args.file, lambda file: write_video(Path(file.name), args))
+    need_av()
+    with told(args.file):
+        write_atomic(args.file, lambda file: write_video(Path(file.name), args))
     if args.masks:
         write_masks(args)
     print(

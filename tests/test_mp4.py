@@ -44,8 +44,8 @@ def test_other_sound_is_encoded_anew():
 
 
 def test_sound_is_copied_where_an_mp4_takes_it():
-    with_sound(draw("v.mp4", "--tone 440"), Path("v.avi"), "pcm_u8")
-    for name, does in (("v.mp4", True), ("v.avi", False)):
+    with_sound(draw("v.mp4", "--tone 440"), Path("v.mkv"), "pcm_u8")
+    for name, does in (("v.mp4", True), ("v.mkv", False)):
         with av.open(name) as file:
             assert mp4.fits(file.streams.audio[0]) is does
 

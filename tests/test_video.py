@@ -2,7 +2,7 @@
 
 import re
 import struct
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ import translate
 from conftest import refused
 from scripts import draw_video
 from translation import finders, mp4, video
-from translation.mp4 import Frame, Look, Mp4, av
+from translation.mp4 import av
 from translation.result import Result
 from util.errors import UserError
 
@@ -28,13 +28,14 @@ class Same:
     """A translator that leaves pictures as they are."""
 
     needs_masks, finder = False, None
-    opt = SimpleNamespace(input_nc=3, size=None, model="same", ins_max=4)
+    opt = SimpleNamespace(input_nc=3, size=None, model="same", ins_max=4, everything=False)
     way = SimpleNamespace(words="A to B")
+    run = SimpleNamespace(model=SimpleNamespace(finds_masks=False))
 
     def in_given_order(self):
         return self
 
-    def translate(self, pictures, masks):
+    def translate(self, pictures, masks, numbers):
         return [
             Result(x, [x], ["translation"], [], m, m) for x, m in zip(pictures, masks, strict=True)
         ]
@@ -88,44 +89,18 @@ def test_frames_times_and_sound_are_kept(here):
 
 
 @needs_av
-def test_other_sound_is_encoded_anew(here):
-    draw("v.mp4", "--tone 300")
-    with av.open("v.mp4") as source, av.open("v.mov", "w") as file:
-        streams = [file.add_stream_from_template(source.streams.video[0]), None]
-        streams[1] = file.add_stream("pcm_s16le", rate=44100, layout="mono")
-        for packet in source.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = streams[0]
-                file.mux(packet)
-        source.seek(0)
-        for frame in source.decode(audio=0):
-            file.mux(streams[1].encode(frame))
-    video.translate_video(Same(), Path("v.mov"), Path("w.mp4"), 0)
-    assert abs(sound_of(Path("w.mp4"))[1] - 300) < 5
-    with av.open("w.mp4") as file:
-        assert file.streams.audio[0].codec_context.name == "aac"
-        assert abs(file.duration - 1_000_000) < 60_000
-
-
-@needs_av
-@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
-def test_times_of_a_variable_rate_and_odd_sizes(here, monkeypatch, codec):
-    if codec == "mpeg4":  # as of a PyAV without x264
-        monkeypatch.setattr(mp4.av, "codecs_available", {"mpeg4", "aac"})
-    times = [Fraction(n, 1000) for n in (0, 40, 90, 100, 400, 433)]
-    rng = np.random.default_rng(0)
-    with Mp4(Path("v.mp4"), (31, 45), Look(time_base=Fraction(1, 1000))) as file:
-        for time in times:
-            flat = np.full((31, 45, 3), rng.integers(40, 200, 3), np.uint8)
-            file.write(Frame(flat, time, Fraction(1, 4)))
-        file.end()
-    video.translate_video(Same(), Path("v.mp4"), Path("w.mp4"), 0)
-    assert times_of(Path("w.mp4")) == pytest.approx([float(x) for x in times], abs=1e-4)
-    before, after = frames_of(Path("v.mp4")), frames_of(Path("w.mp4"))
-    assert after.shape == (6, 32, 46, 3)
-    assert np.abs(before.astype(float) - after).mean() < 4
-    with av.open("w.mp4") as file:
-        assert file.duration == pytest.approx(683_000, abs=2000)
+def test_a_video_has_one_translation_and_no_further_files(here):
+    draw("v.mp4")
+    several, everything = Same(), Same()
+    one = Same.translate
+    several.translate = lambda *args, **how: [
+        replace(own, pictures=2 * [*own.pictures]) for own in one(several, *args, **how)
+    ]
+    everything.opt = SimpleNamespace(**vars(Same.opt) | {"everything": True})
+    for translator, said in ((several, "2 translations of each"), (everything, "--everything")):
+        with pytest.raises(UserError, match=said):
+            video.translate_video(translator, Path("v.mp4"), Path("w.mp4"), 0)
+    assert not Path("w.mp4").exists()
 
 
 @needs_av
@@ -170,7 +145,7 @@ def test_what_is_no_video_is_named_and_nothing_is_left(here, monkeypatch):
     with pytest.raises(UserError, match="would be overwritten"):
         video.translate_video(Same(), Path("v.mp4"), Path("v.mp4"), 0)
     stopped = Same()
-    stopped.translate = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    stopped.translate = lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         video.translate_video(stopped, Path("v.mp4"), Path("out/w.mp4"), 0)
     assert not [*Path("out").iterdir()] and Path("v.mp4").read_bytes() == whole
@@ -227,6 +202,7 @@ def test_instances(run, capsys, monkeypatch):
     run(train.main, "--name m --model mask_predictor --niter 1 --niter_decay 0 --no_html")
     draw("v.mp4", "--masks masks --tone 440 --seed 3")
     refused(capsys, lambda: call("v.mp4 --name r"), "error: ", "--masks auto:RUN")
+    refused(capsys, lambda: call("v.mp4 --name m"), "v.mp4: --model mask_predictor finds masks")
     call("v.mp4 --name r --masks auto:m --out by_predictor")
     assert len(frames_of(Path("by_predictor/v.mp4"))) == 12
 
@@ -249,7 +225,7 @@ def test_instances(run, capsys, monkeypatch):
     number = r"0\.\d{3}"
     told = rf"v.mp4: 12 frames, 1 instance, A to B; flicker of masks {number} -> {number}, translated {number};"
     assert re.search(told, out)
-    assert "up to 1 at a time stay, for --ins_max is 1" in out
+    assert "up to 1 at a time stay, beyond --ins_max 1" in out
     largest = int(truth[0].sum((1, 2)).argmax())
     assert all([*own.masks] == [0, 1] and result.numbers == [0] for own, result in seen)
     assert all(
@@ -263,3 +239,22 @@ def test_instances(run, capsys, monkeypatch):
     far = np.stack([distance_transform_edt(~own) > 8 for own in changed])
     assert far.any() and np.abs(after - before)[far].mean() < 4
     assert np.abs(after - before)[changed].mean() > 20
+
+    seen.clear()
+    capsys.readouterr()
+    call("v.mp4 --name r --masks auto:m --instances 1 --out second")
+    out = capsys.readouterr().out
+    assert "12 frames, 1 instance, A to B" in out and "stay" not in out
+    assert all([*own.masks] == [0, 1] and result.numbers == [1] for own, result in seen)
+    assert all(np.array_equal(own.masks[1], result.source_masks[0]) for own, result in seen)
+
+
+@needs_av
+def test_a_random_style_is_the_same_in_all_frames(run, capsys):
+    run(train.main, "--name r --model init --niter 1 --niter_decay 0 --no_html")
+    draw("v.mp4", "--speed 0")
+    refused(capsys, lambda: call("v.mp4 --name r --n_styles 3"), "v.mp4: 3 translations of each")
+    call("v.mp4 --name r")
+    before, after = (frames_of(Path(x)).astype(float) for x in ("v.mp4", "translated/v.mp4"))
+    assert len(after) == 12 and np.abs(after[0] - before[0]).mean() > 8
+    assert np.abs(after - after[0]).mean() < 2

@@ -39,38 +39,54 @@ def shape_change(before: np.ndarray, after: np.ndarray) -> float:
     return 1 - iou(Region(there), Region(after[place]))
 
 
-def around(one: Region, other: Region) -> tuple[slice, slice]:
-    """A part of the frame that holds both: frames are large."""
-    top, left = min(one.box[0], other.box[0]), min(one.box[2], other.box[2])
-    bottom, right = max(one.box[1], other.box[1]), max(one.box[3], other.box[3])
-    return np.s_[top:bottom, left:right]
+def around(before: Region, after: Region) -> tuple[slice, slice]:
+    """A part of the frame that holds both, the first wherever it is moved: frames are large."""
+    top, left = min(before.box[0], after.box[0]), min(before.box[2], after.box[2])
+    bottom, right = max(before.box[1], after.box[1]), max(before.box[3], after.box[3])
+    height, width = before.box[1] - before.box[0], before.box[3] - before.box[2]
+    return np.s_[
+        max(top - height - 1, 0) : bottom + height + 1, max(left - width - 1, 0) : right + width + 1
+    ]
+
+
+class Mean:
+    """The mean of numbers that are not kept: a video may be long."""
+
+    def __init__(self):
+        self.sum, self.count = 0.0, 0
+
+    def add(self, *values: float) -> None:
+        self.sum, self.count = self.sum + sum(values), self.count + len(values)
+
+    @property
+    def value(self) -> float | None:
+        """None before the first number."""
+        return self.sum / self.count if self.count else None
 
 
 class ShapeFlicker:
     """Mean `shape_change` of the masks of a video, over successive frames and instances."""
 
     def __init__(self):
-        self.changes: list[float] = []
-        self.seen: dict[int, tuple[int, np.ndarray]] = {}  # number -> its last frame and mask
-        self.frames = 0
+        self.mean = Mean()
+        self.last: Masks = {}  # of the frame before
+        self.seen: set[int] = set()  # all numbers until now
 
     def add(self, masks: Masks) -> None:
         """The next frame. An instance that was away has changed twice, by 1 each time."""
+        masks = {number: mask for number, mask in masks.items() if mask.any()}
         for number, mask in masks.items():
-            if not mask.any():
-                continue
-            frame, before = self.seen.get(number, (self.frames, None))
-            if before is not None and frame == self.frames - 1:
-                self.changes.append(shape_change(before, mask))
-            elif before is not None:
-                self.changes += [1.0, 1.0]
-            self.seen[number] = (self.frames, mask)
-        self.frames += 1
+            if number in self.last:
+                self.mean.add(shape_change(self.last[number], mask))
+            elif number in self.seen:
+                self.mean.add(1, 1)
+        self.last = masks
+        self.seen |= {*masks}
 
     @property
     def score(self) -> float | None:
         """None before an instance was seen twice."""
-        return float(np.mean(self.changes)) if self.changes else None
+        return self.mean.value
 
 
 class Flicker:
@@ -78,7 +94,7 @@ class Flicker:
 
     def __init__(self):
         self.shapes = {kind: ShapeFlicker() for kind in KINDS}
-        self.changes: dict[str, list[float]] = {"source": [], "output": []}
+        self.changes = {"source": Mean(), "output": Mean()}
         self.last: tuple[dict[str, np.ndarray], np.ndarray] | None = None
 
     def add(self, source: np.ndarray, output: np.ndarray, masks: Mapping[str, Masks]) -> None:
@@ -93,13 +109,14 @@ class Flicker:
             before, inside_before = self.last
             for name, pixels in pictures.items():
                 value = change(before[name], pixels, inside | inside_before)
-                self.changes[name] += [] if value is None else [value]
+                if value is not None:
+                    self.changes[name].add(value)
         self.last = (pictures, inside)
 
     def scores(self) -> dict[str, float]:
         """`source` and `output`: change outside of instances, of 255; `found`, `smoothed` and
         `translated`: change of the shape of masks, 0 to 1. What cannot be told is left out.
         """
-        means = {name: np.mean(values) for name, values in self.changes.items() if values}
+        means = {name: mean.value for name, mean in self.changes.items()}
         means |= {kind: shape.score for kind, shape in self.shapes.items()}
-        return {name: float(value) for name, value in means.items() if value is not None}
+        return {name: value for name, value in means.items() if value is not None}

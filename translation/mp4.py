@@ -1,6 +1,9 @@
 """Frames and sound into an mp4 that every player knows."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +49,18 @@ def need_av() -> None:
         raise UserError("videos need PyAV: pip install -r requirements-video.txt")
 
 
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """What FFmpeg cannot write becomes a UserError, one line that names the video."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise UserError(
+            f"{path} cannot be written ({(error.strerror or str(error)).lower()}): make room on "
+            "the disk, or scale a very large video down (H.264 has at most 16384 pixels a side)"
+        ) from None
+
+
 class Mp4:
     """Writes frames into an mp4 that plays while it loads. Use it as a context manager."""
 
@@ -73,8 +88,9 @@ class Mp4:
     def __enter__(self) -> "Mp4":
         return self
 
-    def __exit__(self, *_) -> None:
-        self.file.close()
+    def __exit__(self, kind, *_) -> None:
+        with suppress(av.FFmpegError) if kind else nullcontext():  # the first error is told
+            self.file.close()
 
     def end(self) -> None:
         """Write the frames that the encoder still has."""
@@ -122,6 +138,7 @@ class Sound:
         self.mp4, self.start = mp4, start
         self.copied, self.encoded = {}, {}  # streams of the mp4, by the index of the source's
         self.left_out: list[str] = []  # codecs that cannot be decoded
+        self.broken = 0  # packets that could not be decoded or written
         self.source = av.open(str(path), metadata_errors="replace")
         for stream in self.source.streams.audio:
             self.add(stream)
@@ -137,7 +154,7 @@ class Sound:
         coded = stream.codec_context
         if coded is None:
             self.left_out.append("of an unknown codec")
-        elif coded.name.removesuffix("float") in COPIED:
+        elif coded.name.removesuffix("float") in COPIED and fits(stream):
             self.copied[stream.index] = self.mp4.file.add_stream_from_template(stream)
         else:
             rate = coded.sample_rate if coded.sample_rate in RATES else RATES[0]
@@ -157,7 +174,8 @@ class Sound:
             self.write(self.next)
             self.next = self.following()
         for way in self.encoded.values():
-            self.mp4.file.mux(way.encode())
+            with self.counted():
+                self.mp4.file.mux(way.encode())
 
     def following(self):
         """The next packet; None at the end, which may be where the file is broken."""
@@ -171,22 +189,48 @@ class Sound:
 
     def write(self, packet) -> None:
         index = packet.stream.index
-        if index in self.encoded:
-            self.encode(packet, self.encoded[index])
-        elif packet.dts is not None:  # else it only says that the stream ends
-            shift = round(self.start / packet.time_base)
-            packet.dts -= shift
-            packet.pts = packet.dts if packet.pts is None else packet.pts - shift
-            packet.stream = self.copied[index]
-            self.mp4.file.mux(packet)
+        with self.counted():
+            if index in self.encoded:
+                self.encode(packet, self.encoded[index])
+            elif packet.dts is not None:
+                self.copy(packet, self.copied[index])
+            elif packet.size:  # else it only says that the stream ends
+                self.broken += 1
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Leaves out what an mp4 does not take, such as a time before the last one."""
+        try:
+            yield
+        except (ValueError, OverflowError):  # a full disk is an OSError
+            self.broken += 1
+
+    def copy(self, packet, way) -> None:
+        shift = round(self.start / packet.time_base)
+        packet.dts -= shift
+        packet.pts = packet.dts if packet.pts is None else packet.pts - shift
+        packet.stream = way
+        self.mp4.file.mux(packet)
 
     def encode(self, packet, way) -> None:
         """Decode a packet and write it as AAC; a broken one is a short silence."""
         try:
             frames = packet.decode()
         except av.FFmpegError:
+            self.broken += 1
             return
         for frame in frames:
             if frame.pts is not None:
                 frame.pts -= round(self.start / frame.time_base)
             self.mp4.file.mux(way.encode(frame))
+
+
+def fits(stream) -> bool:
+    """Whether an mp4 takes sound as it is; one that does not would be lost as a whole."""
+    try:
+        with av.open(BytesIO(), "w", format="mp4") as trial:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from translation.flicker import Flicker
 from translation.inputs import as_image
-from translation.mp4 import BT601, EXACT, FINEST, Frame, Look, Mp4, Sound, av, need_av
+from translation.mp4 import BT601, EXACT, FINEST, Frame, Look, Mp4, Sound, av, need_av, told
 from translation.result import Result
 from translation.sizes import enlarged, fitted
 from translation.tracks import Linked, Tracker
@@ -32,9 +32,30 @@ def translate_video(translator: Translator, path: Path, out: Path, smooth: float
     """Translate a video into an mp4; returns what became of it in a few words.
 
     smooth is the share of masks that comes from the frames before, 0 to 0.95. Raises UserError for
-    a file that cannot be decoded, and if masks are needed that nobody finds.
+    a file that cannot be decoded or written, if masks are needed that nobody finds, and if more is
+    asked for than one translation of each frame.
     """
     need_av()
+    check(translator, path, out)
+    with closing(Video(path)) as video:
+        work = FrameByFrame(translator.in_given_order(), video, smooth)
+        with told(out):
+            write_atomic(out, lambda file: work.write(Path(file.name)))
+    return work.account()
+
+
+def check(translator: Translator, path: Path, out: Path) -> None:
+    """Raise UserError for what cannot be done with a video."""
+    if translator.opt.everything:
+        raise UserError(
+            f"{path}: --everything writes masks and steps of pictures, and none of a video: leave "
+            "it out"
+        )
+    if translator.run.model.finds_masks:
+        raise UserError(
+            f"{path}: --model {translator.opt.model} finds masks of pictures, and changes none: "
+            "name a run that translates"
+        )
     if translator.needs_masks and translator.finder is None:
         raise UserError(
             f"{path}: --model {translator.opt.model} translates what masks mark, and those of a "
@@ -42,10 +63,6 @@ def translate_video(translator: Translator, path: Path, out: Path, smooth: float
         )
     if out.exists() and out.samefile(path):
         raise UserError(f"{path} would be overwritten by its translation: give another --out")
-    with closing(Video(path)) as video:
-        work = FrameByFrame(translator.in_given_order(), video, smooth)
-        write_atomic(out, lambda file: work.write(Path(file.name)))
-    return work.account()
 
 
 class FrameByFrame:
@@ -57,6 +74,7 @@ class FrameByFrame:
         self.count = self.left_out = 0
         self.instances: set[int] = set()
         self.lost_sound: list[str] = []
+        self.broken_sound = 0
 
     def write(self, path: Path) -> None:
         """Translate all frames into an mp4."""
@@ -77,7 +95,7 @@ class FrameByFrame:
                 bar.update()
             mp4.end()
             sound.end()
-            self.lost_sound = sound.left_out
+            self.lost_sound, self.broken_sound = sound.left_out, sound.broken
 
     def translated(self, pixels: np.ndarray) -> np.ndarray:
         """What the next frame becomes, uint8 [H, W, 3]."""
@@ -85,7 +103,14 @@ class FrameByFrame:
         image = as_image(pixels, opt.input_nc)
         small = fitted(image, opt.size)
         linked = self.tracker.step(self.found(small))
-        [result] = self.translator.translate([small], [linked.stacked(small.shape[:2])])
+        masks, numbers = linked.stacked(small.shape[:2]), list(linked.masks)
+        [result] = self.translator.translate([small], [masks], numbers=[numbers])
+        if len(result.pictures) > 1:
+            raise UserError(
+                f"{self.video.path}: {len(result.pictures)} translations of each frame, and a "
+                "video shows one: leave --n_styles and --interpolate out, and give one picture "
+                "to --style_from"
+            )
         self.note(linked, result)
         picture = enlarged(result, image).pictures[0]
         return np.broadcast_to(picture, (*picture.shape[:2], 3))
@@ -98,32 +123,33 @@ class FrameByFrame:
 
     def note(self, linked: Linked, result: Result) -> None:
         """Take down what is to be told of a frame."""
-        numbers = list(linked.masks)
-        chosen = [numbers[place] for place in result.numbers]
         masks = {
             "found": linked.found,
             "smoothed": linked.masks,
-            "translated": dict(zip(chosen, result.masks, strict=True)),
+            "translated": dict(zip(result.numbers, result.masks, strict=True)),
         }
         self.flicker.add(result.source, result.pictures[0], masks)
-        self.instances |= {*chosen}
+        self.instances |= {*result.numbers}
         self.left_out = max(self.left_out, result.left_out)
         self.count += 1
 
     def account(self) -> str:
         """What became of the video, in words."""
         words = [f"{self.count} frame{'s' if self.count != 1 else ''}"]
-        if self.translator.needs_masks:
-            several = "s" if len(self.instances) != 1 else ""
-            words.append(f"{len(self.instances) or 'no'} instance{several}")
+        if self.translator.needs_masks and not self.instances:
+            words.append("no instances")
+        elif self.translator.needs_masks and self.translator.run.model.tells_instances_apart:
+            words.append(f"{len(self.instances)} instance{'s' if len(self.instances) > 1 else ''}")
         lines = [", ".join([*words, self.translator.way.words]), *self.flickers()]
         if self.left_out:
             most = self.translator.opt.ins_max
-            lines.append(f"up to {self.left_out} at a time stay, for --ins_max is {most}")
+            lines.append(f"up to {self.left_out} at a time stay, beyond --ins_max {most}")
         if self.video.broken:
             lines.append(f"{self.video.broken} broken pieces of the file are left out")
         if self.lost_sound:
             lines.append(f"its sound ({', '.join(self.lost_sound)}) is left out")
+        if self.broken_sound:
+            lines.append(f"{self.broken_sound} broken pieces of its sound are left out")
         return "; ".join(lines)
 
     def flickers(self) -> Iterator[str]:
@@ -195,8 +221,14 @@ class Video:
                 return
             yield from frames
 
+    @property
+    def tick(self) -> Fraction:
+        """Of the mp4's times, in seconds."""
+        base = self.stream.time_base or Fraction(1, FINEST)
+        return base if base.denominator <= FINEST else Fraction(1, FINEST)
+
     def frames(self) -> Iterator[Frame]:
-        """All frames, upright, of one size, each later than the one before."""
+        """All frames, upright, of one size, each at least a tick later than the one before."""
         size, last, step = None, None, 1 / Fraction(self.stream.average_rate or 25)
         for frame in self.decoded():
             size = size or (frame.width, frame.height)
@@ -205,8 +237,9 @@ class Video:
                 time = frame.pts * base - self.start
             else:
                 time = Fraction(0) if last is None else last + step
+            time = round(time / self.tick) * self.tick
             if last is not None and time <= last:  # a file that was joined badly
-                time = last + base
+                time = last + self.tick
             last = time
             duration = frame.duration * base if frame.duration else None
             yield Frame(upright(frame, size), time, duration)
@@ -216,12 +249,11 @@ class Video:
     def look(self, size: tuple[int, int]) -> Look:
         """For frames of (height, width), upright."""
         coded, stream = self.stream.codec_context, self.stream
-        base = stream.time_base or Fraction(1, FINEST)
         shape = Fraction(stream.sample_aspect_ratio or 1)
         turned = (coded.width > coded.height) != (size[1] > size[0])
         return Look(
             Fraction(stream.average_rate or 25),
-            base if base.denominator <= FINEST else Fraction(1, FINEST),
+            self.tick,
             matrix_of(coded.colorspace, min(size)),
             coded.color_primaries,
             coded.color_trc,
