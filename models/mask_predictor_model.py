@@ -20,6 +20,7 @@ from models.contract import Translated
 from models.exporting import Exportable
 from models.instances import (
     CHANNELS,
+    LAYERS,
     Seen,
     dice_loss,
     found,
@@ -115,7 +116,7 @@ class MaskPredictorModel(BaseModel):
         self.predictors = {}
         for domain in "AB":
             network = UNet(**sizes)
-            nn.init.constant_(network.last.bias[:1], RARE)
+            nn.init.constant_(network.last.bias[:LAYERS], RARE)
             self.predictors[domain] = self.add_network(f"M_{domain}", network, translates=True)
         if self.is_train:
             self.add_optimizer("M", list(self.networks), opt.lr)
@@ -153,7 +154,7 @@ class MaskPredictorModel(BaseModel):
             present=scores > 0,
             numbers=[tuple(range(count)) for count in counts],
         )
-        sure = 2 * seen.object.sigmoid()[:, None] - 1
+        sure = 2 * seen.object.sigmoid().amax(1, keepdim=True) - 1
         return Translated(
             scene, [fake], extras={"objects": sure}, styles=["found"], numbers={"scores": scores}
         )
