@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from options.test_options import add_weights_argument
-from scripts.demo.models import PRECISIONS, exported_run
+from scripts.demo.models import PRECISIONS, exported, mask_predictor, translator
 from scripts.demo.runtime import PACKAGE, unpack_runtime
 from scripts.demo.samples import COUNT, write_samples
 from scripts.export import check_packages
@@ -42,15 +42,17 @@ def main(argv: list[str] | None = None) -> None:
 
 def build(args: argparse.Namespace, folder: Path) -> list[list[str]]:
     """Fill the folder; returns a table of its models."""
+    models = [translator(args, name) for name in args.name]
+    domains = {way.source for run in models for way in run.ways}
+    predictors = [mask_predictor(args, name, domains) for name in args.masks]
     copy_page(folder)
     unpack_runtime(folder / "ort", args.runtime, args.webgpu)
     rows = [["model", "MB", "to PyTorch, of 255: mean", "largest"]]
-    entries: dict[str, list[dict]] = {"models": [], "finders": []}
-    for key, names in (("finders", args.masks), ("models", args.name)):
-        for name in names:
-            for entry, row in exported_run(args, name, folder, finds=key == "finders"):
-                entries[key].append(entry)
-                rows.append(row)
+    entries: dict[str, list[dict]] = {"models": [], "predictors": []}
+    for key, runs in (("models", models), ("predictors", predictors)):
+        for entry, row in (pair for run in runs for pair in exported(run, args, folder)):
+            entries[key].append(entry)
+            rows.append(row)
     samples = write_samples(args, entries["models"], folder)
     names = dict(zip("AB", args.domains, strict=True))
     about = {"domains": names, "colors": COLORS, "webgpu": args.webgpu}
@@ -71,7 +73,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--name", action="append", required=True, help="name of a run; may be given several times")
-    add("--masks", action="append", default=[], metavar="RUN", help="a run that predicts masks")
+    predictor = {"metavar": "RUN", "help": "a run of --model mask_predictor"}
+    add("--masks", action="append", default=[], **predictor)
     add("--checkpoints_dir", default="./checkpoints", help="where runs are kept")
     add("--epoch", default="latest", help="which saved weights (default: latest)")
     add_weights_argument(parser)
@@ -104,6 +107,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def check(args: argparse.Namespace) -> None:
     """Refuse what cannot work, before anything is computed."""
     check_packages("the page")
+    if len(args.masks) > 1:
+        first, second = args.masks[:2]
+        raise UserError(f"--masks {second}: {first} finds masks of both domains: leave one out")
     names = [*args.name, *args.masks]
     for name in names:
         if names.count(name) > 1:

@@ -5,6 +5,7 @@ import http.server
 import json
 import shutil
 import threading
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +14,31 @@ import torch
 from PIL import Image
 
 import train
-from conftest import TINY
+from conftest import tiny_options
 from scripts import build_demo
 from scripts.demo import runtime
+from scripts.demo.samples import write_samples
 from scripts.export import PACKAGES
 from util.errors import UserError
+from util.files import write_json
+from util.images import COLORS
 
 SIZE = (45, 38)  # width and height, neither one that the networks take
 FILES = ["testA/x.png", *(f"testA_seg/x_{i}.png" for i in range(4))]
 RUNS = {  # options of each; their weights are the same
-    "plain": {"ins_max": 3, "ins_per": 2},
-    "filled": {"ins_max": 3, "ins_per": 1, "paste": 0, "paste_on": "fill"},
     "pasted": {"ins_max": 3, "ins_per": 2, "paste": 1},
+    "filled": {"ins_max": 3, "ins_per": 1, "paste": 0, "paste_on": "fill"},
 }
+QUICK = "--niter_decay 0 --no_html --print_freq 1000"
+FIRST = "--niter 1 --init_gain 0.3 --n_blocks 0 --max_dataset_size 1"
+PREDICTOR = "--model mask_predictor --niter 24 --batch_size 2 --ngf 8 --ins_max 2 --scale_jitter 0 --color_jitter 0"
 
 
 @pytest.fixture(scope="module")
 def place(shapes, tmp_path_factory):
-    """A folder with a picture of four instances, runs of three kinds, and a demo of all of them."""
+    """A folder with a picture of four instances, runs of two kinds, a mask predictor that has learnt
+    a little, and a demo of all of them.
+    """
     for name in PACKAGES:
         pytest.importorskip(name)
     try:
@@ -42,29 +50,31 @@ def place(shapes, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setattr(train, "memory_line", lambda *_: "")
-        words = "--name first --niter 1 --niter_decay 0 --no_html --init_gain 0.3 --n_blocks 0"
-        train.main(["--dataroot", str(shapes), *TINY, *words.split(), "--max_dataset_size", "1"])
+        for name, words in (("first", FIRST), ("predictor", PREDICTOR)):
+            given = f"--name {name} {words} {QUICK}".split()
+            train.main(["--dataroot", str(shapes), *tiny_options(words), *given])
         for name, options in RUNS.items():
             copy_run(root / "checkpoints", name, options)
         make_no_masks(root / "checkpoints/pasted/latest_net_G_A.pth")
         names = [word for name in RUNS for word in ("--name", name)]
-        words = ["--direction", "AtoB", "--runtime", str(archive), "--samples", "data"]
-        build_demo.main([*names, *words])
-    add_finder(root / "demo")
+        words = ["--masks", "predictor", "--direction", "AtoB", "--runtime", str(archive)]
+        build_demo.main([*names, *words, "--samples", "data"])
+    offer_the_way_back(root / "demo")
     return root
 
 
 def draw_dataset(root: Path) -> None:
     generator = np.random.default_rng(0)
-    for domain in "AB":
-        for folder in (f"test{domain}", f"test{domain}_seg"):
-            (root / folder).mkdir(parents=True)
+    squares = {"x": [(2, 3, 7), (12, 4, 13), (30, 20, 10), (5, 25, 11)], "y": [(1, 2, 5)]}
+    for folder in ("testA", "testA_seg"):
+        (root / folder).mkdir(parents=True)
+    for name in squares:
         pixels = generator.integers(0, 256, (*SIZE[::-1], 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(root / f"test{domain}/x.png")
-        for i, (left, top, side) in enumerate([(2, 3, 7), (12, 4, 13), (30, 20, 10), (5, 25, 11)]):
+        Image.fromarray(pixels).save(root / f"testA/{name}.png")
+        for i, (left, top, side) in enumerate(squares[name]):
             mask = np.zeros(SIZE[::-1], bool)
             mask[top : top + side, left : left + side] = True
-            Image.fromarray(mask).save(root / f"test{domain}_seg/x_{i}.png")
+            Image.fromarray(mask).save(root / f"testA_seg/{name}_{i}.png")
 
 
 def copy_run(folder: Path, name: str, options: dict) -> None:
@@ -81,35 +91,32 @@ def make_no_masks(path: Path) -> None:
     torch.save(weights, path)
 
 
-def add_finder(demo: Path) -> None:
-    """A model that finds what is brighter than grey in the first channel, in the place of a run's."""
-    from onnx import TensorProto, helper, save
-
-    shape = [1, 3, "H", "W"]
-    nodes = [
-        helper.make_node("Slice", ["image", "zero", "one", "channel"], ["red"]),
-        helper.make_node("Concat", ["red", "red"], ["masks"], axis=1),
-        helper.make_node("Identity", ["given"], ["scores"]),
-    ]
-    numbers = {"zero": [0], "one": [1], "channel": [1]}
-    constants = [helper.make_tensor(n, TensorProto.INT64, [1], x) for n, x in numbers.items()]
-    constants.append(helper.make_tensor("given", TensorProto.FLOAT, [1, 2], [1, 0]))
-    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)]
-    outputs = [
-        helper.make_tensor_value_info("masks", TensorProto.FLOAT, [1, 2, "H", "W"]),
-        helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 2]),
-    ]
-    graph = helper.make_graph(nodes, "finder", inputs, outputs, constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    path = demo / "models/finder.onnx"
-    save(model, path)
+def offer_the_way_back(demo: Path) -> None:
+    """The same files as models from B to A, for which there is no mask predictor."""
     manifest = json.loads((demo / "models.json").read_text())
-    first = manifest["models"][0]
-    manifest["models"].append(first | {"direction": "BtoA", "source": "B", "target": "A"})
-    like = first | {"masks": 0, "multiple": 16, "least": 16}
-    about = {"run": "finder", "file": "models/finder.onnx", "bytes": path.stat().st_size}
-    manifest["finders"] = [like | about | {"inputs": ["image"], "outputs": ["masks", "scores"]}]
+    back = {"direction": "BtoA", "source": "B", "target": "A"}
+    manifest["models"] += [model | back for model in manifest["models"]]
     (demo / "models.json").write_text(json.dumps(manifest))
+
+
+MODEL = {"run": "r", "source": "A", "target": "B", "direction": "AtoB", "masks": 2, "most": 3}
+MODEL |= {"style": 0, "multiple": 4, "least": 4, "size": [32, 32]}
+MODEL |= {"file": "models/r.onnx", "bytes": 1, "channels": 3, "inputs": [], "union": False}
+
+
+@pytest.fixture(scope="module")
+def without_models(tmp_path_factory):
+    """A folder with pictures of the domain A, and a page of them whose models are not there."""
+    root = tmp_path_factory.mktemp("page")
+    draw_dataset(root / "data")
+    (root / "demo").mkdir()
+    build_demo.copy_page(root / "demo")
+    asked = Namespace(samples=str(root / "data"), sample_count=4)
+    samples = write_samples(asked, [MODEL], root / "demo")
+    about = {"domains": {}, "colors": COLORS, "webgpu": False, "predictors": []}
+    about |= {"models": [MODEL, MODEL | {"run": "other"}], "samples": samples}
+    write_json(root / "demo/models.json", about)
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +181,11 @@ def expect(locator):
 def tells(page, words: str) -> None:
     """The status line says this before long."""
     expect(page.locator("#status")).to_contain_text(words, timeout=20000)
+
+
+def shows(page, name: str) -> None:
+    """The picture of this name is there before long."""
+    expect(page.locator("#about-picture")).to_contain_text(f"{name}, ", timeout=20000)
 
 
 def drag(page, points: list[tuple[float, float]]) -> None:

@@ -23,9 +23,9 @@ export class Choices {
     return this.manifest.models.find((model) => model.run === $("run").value && model.direction === $("way").value);
   }
 
-  // What finds objects in pictures that this direction starts from, if there is any such model.
-  get finder() {
-    return this.manifest.finders.find((one) => one.source === this.model.source);
+  // The mask predictor for pictures that this direction starts from, if there is one.
+  get predictor() {
+    return this.manifest.predictors.find((one) => one.source === this.model.source);
   }
 
   name(domain) {

@@ -1,8 +1,9 @@
 // Picture and mask files, read and saved. Errors have texts for the reader.
 import { canvasOf, element, pen, times } from "./dom.js";
-import { resizeMask } from "./pixels.js";
+import { maskFrom } from "./masks.js";
 
 const MOST = 2048; // pixels of the longer side; larger pictures are made smaller
+const MOST_SAVED = 2 ** 24; // pixels of a mask file: what a canvas holds on every device
 const MASK_NAME = /^(.*)_\d+\.png$/i;
 
 export const stemOf = (name) => name.replace(/\.[^.]*$/, "");
@@ -23,28 +24,29 @@ async function decoded(blob, name) {
   }
 }
 
-function pixelsOf(bitmap, width, height, paper) {
+// A bitmap or canvas at a size; smooth, or by the nearest pixel.
+function drawn(bitmap, { width, height }, smooth) {
   const canvas = canvasOf(width, height), context = pen(canvas);
-  if (paper) {
-    context.fillStyle = paper;
-    context.fillRect(0, 0, width, height);
-  }
+  context.imageSmoothingEnabled = smooth;
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height).data;
+  return canvas;
 }
 
-// { name, width, height, data, original }; what is transparent becomes white.
+const pixelsOf = (canvas) => pen(canvas).getImageData(0, 0, canvas.width, canvas.height).data;
+
+// { name, width, height, data, original }. Alpha is dropped, as in Python; but a canvas has no colour
+// where a picture is wholly transparent: there it becomes black.
 export async function readPicture(blob, name) {
   const bitmap = await decoded(blob, name);
   const scale = Math.min(1, MOST / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
-  const data = pixelsOf(bitmap, width, height, "#fff");
+  const data = pixelsOf(drawn(bitmap, { width, height }, true));
+  for (let i = 3; i < data.length; i += 4) data[i] = 255;
   return { name: stemOf(name), width, height, data, original: { width: bitmap.width, height: bitmap.height } };
 }
 
-// A mask of a picture: 1 where the file is bright and opaque; one that is bright nowhere may hold
-// 0 and 1, or have the instance in its transparency.
+// A mask of a picture, at the size that the picture is shown at.
 export async function readMask(blob, name, picture) {
   const bitmap = await decoded(blob, name);
   const { width, height } = bitmap, { original } = picture;
@@ -53,20 +55,9 @@ export async function readMask(blob, name, picture) {
     const sizes = `is ${times([width, height])} and the picture ${times([original.width, original.height])}`;
     throw new Error(`${name} ${sizes} (width × height): a mask is as large as its picture.`);
   }
-  const data = pixelsOf(bitmap, width, height);
-  const mask = [127, 0].map((level) => brighter(data, level)).find((one) => one.some(Boolean)) ?? opaque(data);
+  const mask = maskFrom(pixelsOf(drawn(bitmap, picture, false)));
   if (!mask.some(Boolean)) throw new Error(`${name} has no white pixel: a mask is white inside its object.`);
-  return resizeMask(mask, { width, height }, picture);
-}
-
-function brighter(data, level) {
-  return Uint8Array.from({ length: data.length / 4 }, (_, i) =>
-    Number(data[4 * i + 3] > 127 && Math.max(data[4 * i], data[4 * i + 1], data[4 * i + 2]) > level));
-}
-
-function opaque(data) {
-  const mask = Uint8Array.from({ length: data.length / 4 }, (_, i) => Number(data[4 * i + 3] > 127));
-  return mask.every(Boolean) ? mask.fill(0) : mask;
+  return mask;
 }
 
 // ---- saved
@@ -77,16 +68,26 @@ export function canvasOfPicture({ width, height, data }) {
   return canvas;
 }
 
-// A mask as a file has it, white on black, as large as the picture's own file.
-export function canvasOfMask(mask, picture) {
-  const size = picture.original, large = resizeMask(mask, picture, size);
-  const data = new Uint8ClampedArray(4 * large.length);
-  large.forEach((on, i) => data.fill(255 * on, 4 * i, 4 * i + 3).fill(255, 4 * i + 3, 4 * i + 4));
-  return canvasOfPicture({ ...size, data });
+// The size of mask files: that of the picture's own file, or, where that is too large for a page, that
+// at which the picture is shown.
+export function maskSize(picture) {
+  const { width, height } = picture.original;
+  return width * height > MOST_SAVED ? { width: picture.width, height: picture.height } : { width, height };
+}
+
+// A mask as a file has it, white on black.
+export function canvasOfMask(mask, { width, height }, size) {
+  const data = new Uint8ClampedArray(4 * mask.length);
+  mask.forEach((on, i) => data.fill(255 * on, 4 * i, 4 * i + 3).fill(255, 4 * i + 3, 4 * i + 4));
+  return drawn(canvasOfPicture({ width, height, data }), size, false);
 }
 
 export async function save(canvas, name) {
   const blob = await new Promise((resolve) => { canvas.toBlob(resolve, "image/png"); });
+  if (!blob) {
+    const size = times([canvas.width, canvas.height]);
+    throw new Error(`${name} cannot be saved: the browser has no memory for ${size} pixels; close other tabs.`);
+  }
   const url = URL.createObjectURL(blob);
   element("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60000);
@@ -95,5 +96,5 @@ export async function save(canvas, name) {
 // The picture at another size.
 export function resized(picture, width, height) {
   if (picture.width === width && picture.height === height) return { width, height, data: picture.data };
-  return { width, height, data: pixelsOf(canvasOfPicture(picture), width, height) };
+  return { width, height, data: pixelsOf(drawn(canvasOfPicture(picture), { width, height }, true)) };
 }

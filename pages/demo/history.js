@@ -1,6 +1,8 @@
-// Changes that can be undone: pairs of functions that make a change and take it back.
+// Changes that can be undone: a function that makes a change, one that takes it back, and how many
+// bytes the two hold. The oldest are forgotten, but never the last one.
 
 const MOST = 100; // changes that are kept
+const MOST_BYTES = 256e6;
 
 export class History {
   constructor(changed) {
@@ -15,16 +17,11 @@ export class History {
     this.changed();
   }
 
-  // A change that has been made already.
-  add(redo, undo) {
-    this.done = [...this.done.slice(1 - MOST), { redo, undo }];
+  make(redo, undo, bytes) {
+    redo();
+    this.done = latest([...this.done, { redo, undo, bytes }]);
     this.undone = [];
     this.changed();
-  }
-
-  make(redo, undo) {
-    redo();
-    this.add(redo, undo);
   }
 
   undo() {
@@ -42,4 +39,13 @@ export class History {
     change.redo();
     this.changed();
   }
+}
+
+function latest(changes) {
+  let first = changes.length - 1, bytes = changes[first].bytes;
+  while (first > 0 && changes.length - first < MOST && bytes + changes[first - 1].bytes <= MOST_BYTES) {
+    first -= 1;
+    bytes += changes[first].bytes;
+  }
+  return changes.slice(first);
 }

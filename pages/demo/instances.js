@@ -5,6 +5,7 @@ import { History } from "./history.js";
 import { areaOf } from "./pixels.js";
 
 const INSIDE = 128; // alpha from which a pixel is inside
+const BYTES = 5; // of an instance for a pixel: its canvas and its mask
 
 export class Instances {
   // changed is called after every change; layers is the element that holds the canvases.
@@ -13,12 +14,14 @@ export class Instances {
     this.list = [];
     this.chosen = null;
     this.size = { width: 1, height: 1 };
+    this.stroke = null; // while one is painted
     this.changed = changed;
     this.history = new History(() => this.refresh());
   }
 
   // Begins anew for a picture, with masks that it came with.
   open(size, masks = []) {
+    this.stroke = null; // one that has begun was on the picture before
     this.size = size;
     this.list = (masks.length ? masks : [null]).map((mask, place) => this.made(place, mask));
     this.chosen = this.list[0];
@@ -74,7 +77,9 @@ export class Instances {
   replace(list, chosen = list.at(-1) ?? null) {
     const before = [this.list, this.chosen];
     const set = (to) => { [this.list, this.chosen] = to; };
-    this.history.make(() => set([list, chosen]), () => set(before));
+    const ofOne = [...this.list, ...list].filter((one) => !(this.list.includes(one) && list.includes(one)));
+    const bytes = ofOne.length * BYTES * this.size.width * this.size.height;
+    this.history.make(() => set([list, chosen]), () => set(before), bytes);
   }
 
   // Those that are not empty.
@@ -158,7 +163,7 @@ export class Instances {
       instance.mask = null;
       this.chosen = this.list.includes(instance) ? instance : this.chosen;
     };
-    this.history.make(() => put(after), () => put(old));
+    this.history.make(() => put(after), () => put(old), after.data.length + old.data.length);
   }
 
   cancel() {

@@ -1,9 +1,10 @@
 // The page: brings pictures, painting, models and views together.
 import { Choices, sizeFor } from "./choices.js";
-import { $, button, chip, element, press, say, times, useColors } from "./dom.js";
+import { $, button, element, press, say, times, useColors } from "./dom.js";
 import { Engine } from "./engine.js";
-import { canvasOfMask, canvasOfPicture, readMask, readPicture, resized, save, sorted } from "./files.js";
+import { canvasOfMask, canvasOfPicture, maskSize, readMask, readPicture, resized, save, sorted } from "./files.js";
 import { Instances } from "./instances.js";
+import { listInstances } from "./list.js";
 import { outline } from "./outlines.js";
 import { Painting } from "./painting.js";
 import { largestDifference, resizeMask } from "./pixels.js";
@@ -13,6 +14,7 @@ import { Views } from "./views.js";
 const manifest = await (await fetch("models.json")).json();
 useColors(manifest.colors);
 let picture = null, busy = false;
+let asked = 0; // pictures that were asked for; the last one is shown
 const AGREES = 2; // levels of 255 by which WebGPU may differ from WebAssembly
 const agreed = new Set(); // files of models by which it does not differ more
 
@@ -22,18 +24,17 @@ const instances = new Instances($("layers"), () => showInstances());
 const painting = new Painting(instances);
 const choices = new Choices(manifest, () => showModel());
 
-const count = (number) => number.toLocaleString("en");
 const plural = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(milliseconds < 10000 ? 2 : 0)} s`;
 
 // ---- what is offered
 
 function showModel() {
-  const { model, finder } = choices, sees = model.masks > 0;
+  const { model, predictor } = choices, sees = model.masks > 0;
   $("editing").hidden = !picture || !sees;
   $("instances-box").hidden = !picture || !sees;
   $("layers").hidden = !sees;
-  $("find").hidden = !finder;
+  $("find").hidden = !predictor;
   $("gpu-box").hidden = !manifest.webgpu || !navigator.gpu;
   $("gpu").disabled = !agreed.has(model.file);
   $("gpu").checked &&= agreed.has(model.file);
@@ -44,16 +45,10 @@ function showModel() {
 }
 
 function showInstances() {
-  $("undo").disabled = !instances.history.done.length;
-  $("redo").disabled = !instances.history.undone.length;
-  $("instances").replaceChildren(...instances.list.map((one, i) => {
-    const words = { class: "pick", "aria-label": `instance ${i + 1}, ${one.area} pixels` };
-    const pick = button("", words, () => instances.choose(one));
-    pick.append(chip(String(i + 1), one.color), one.area ? `${count(one.area)} px` : "empty");
-    press(pick, one === instances.chosen);
-    const away = { class: "delete", "aria-label": `delete instance ${i + 1}` };
-    return element("li", {}, pick, button("✕", away, () => instances.delete(one)));
-  }));
+  const { done, undone } = instances.history, pair = [$("undo"), $("redo")], active = document.activeElement;
+  [$("undo").disabled, $("redo").disabled] = [!done.length, !undone.length];
+  if (pair.includes(active)) pair.find((one) => !one.disabled)?.focus(); // a disabled button would lose it
+  listInstances($("instances"), instances);
   if (picture) outline($("edges"), picture, instances.list.map((one) => [one.mask, one.color]));
   painting.draw();
 }
@@ -62,10 +57,25 @@ function showInstances() {
 
 const readMasks = (files, of) => Promise.all(files.map(({ blob, name }) => readMask(blob, name, of)));
 
-async function open(blob, name, masks = []) {
-  const next = await readPicture(blob, name);
-  const found = await readMasks(masks, next);
-  picture = next;
+async function readAll(blob, name, masks) {
+  const read = await readPicture(blob, name);
+  return { read, masks: await readMasks(masks, read) };
+}
+
+// Shows what `reading` reads, unless another picture was asked for meanwhile.
+async function open(reading, sample = null) {
+  const own = ++asked;
+  try {
+    const { read, masks } = await reading();
+    if (own === asked) show(sample ? { ...read, name: sample.name } : read, masks, sample);
+  } catch (error) {
+    if (own === asked) throw error;
+  }
+}
+
+function show(read, masks, sample) {
+  picture = read;
+  if (sample?.domain) choices.startFrom(sample.domain);
   const canvas = canvasOfPicture(picture), stage = $("stage");
   $("picture").width = picture.width;
   $("picture").height = picture.height;
@@ -73,30 +83,35 @@ async function open(blob, name, masks = []) {
   stage.style.setProperty("--ratio", picture.width / picture.height);
   stage.classList.toggle("pixels", Math.max(picture.width, picture.height) <= 256);
   stage.hidden = false;
+  if (document.activeElement === $("drop")) stage.focus();
   $("drop").hidden = true;
   views.clear();
   choices.open(picture);
   painting.open(picture);
-  instances.open(picture, found);
-  for (const one of document.querySelectorAll("#sample-list button")) press(one, one.dataset.name === name);
+  instances.open(picture, masks);
+  for (const one of document.querySelectorAll("#sample-list button")) press(one, one.dataset.name === sample?.image);
   say("");
 }
 
 async function openFiles(files, allMasks = false) {
   const { pictures, masks } = allMasks ? { pictures: [], masks: files } : sorted(files, picture?.name);
   const given = masks.map((file) => ({ blob: file, name: file.name }));
-  if (pictures.length) await open(pictures[0], pictures[0].name, given);
+  if (pictures.length) await open(() => readAll(pictures[0], pictures[0].name, given));
   else if (!picture) say("Open the picture first, then its masks.", true);
-  else if (given.length) instances.putMasks(await readMasks(given, picture), true);
+  else if (given.length) await addMasks(given);
 }
 
-async function openSample(sample) {
-  const read = async (file) => (await fetch(file)).blob();
-  const masks = await Promise.all(sample.masks.map(async (file) => ({ blob: await read(file), name: file })));
-  if (sample.domain) choices.startFrom(sample.domain);
-  await open(await read(sample.image), sample.image, masks);
-  picture.name = sample.name;
-  showModel();
+async function addMasks(files) {
+  const shown = picture, masks = await readMasks(files, shown);
+  if (shown === picture) instances.putMasks(masks, true);
+}
+
+function openSample(sample) {
+  const fetched = async (name) => ({ blob: await (await fetch(name)).blob(), name });
+  return open(async () => {
+    const [{ blob, name }, ...masks] = await Promise.all([sample.image, ...sample.masks].map(fetched));
+    return readAll(blob, name, masks);
+  }, sample);
 }
 
 function listSamples() {
@@ -116,8 +131,13 @@ function listSamples() {
 async function saveMasks() {
   const masks = instances.filled.map((one) => one.mask);
   if (!masks.length) throw new Error("No instance is painted, so there is no mask to save.");
+  const shown = picture, size = maskSize(shown), { width, height } = shown.original;
   for (const [i, mask] of masks.entries()) {
-    await save(canvasOfMask(mask, picture), `${picture.name}_${i}.png`);
+    await save(canvasOfMask(mask, shown, size), `${shown.name}_${i}.png`);
+  }
+  if (size.width < width) {
+    say(`The masks are saved at ${times([size.width, size.height])} pixels, as they are painted: the picture's own ` +
+      `${times([width, height])} are too many for a page.`);
   }
 }
 
@@ -137,7 +157,8 @@ function given() {
   }
   const drawn = own.map((one) => ({ color: one.color, label: String(instances.list.indexOf(one) + 1) }));
   const small = resized(picture, width, height);
-  return { message: { model, picture: small, masks, style: choices.style() }, drawn };
+  const name = `${picture.name}_${model.direction}.png`;
+  return { message: { model, picture: small, masks, style: choices.style() }, drawn, name };
 }
 
 function report(kind, now) {
@@ -161,6 +182,7 @@ function report(kind, now) {
 async function working(action) {
   if (busy) return;
   busy = true;
+  const active = document.activeElement;
   const held = ["translate", "find", "try-gpu"];
   for (const id of held) $(id).disabled = true;
   $("stop").hidden = $("progress").hidden = false;
@@ -171,16 +193,18 @@ async function working(action) {
   } finally {
     busy = false;
     for (const id of held) $(id).disabled = false;
+    const lost = [active, $("stop"), document.body].includes(document.activeElement); // disabled or hidden
     $("stop").hidden = $("progress").hidden = true;
+    if (lost) active.focus();
   }
 }
 
 async function translate() {
-  const { message, drawn } = given(), shown = picture;
+  const { message, drawn, name } = given(), shown = picture;
   const gpu = $("gpu").checked;
   const { steps, threads } = await engine.run("translate", { ...message, gpu }, report);
   if (shown !== picture) return say(""); // another one was opened meanwhile
-  views.open({ picture: message.picture, masks: message.masks }, drawn, steps);
+  views.open({ picture: message.picture, masks: message.masks }, drawn, steps, name);
   say(summary(steps, drawn.length, message.model, gpu ? "WebGPU" : plural(threads, "thread")));
 }
 
@@ -195,11 +219,11 @@ function summary(steps, number, model, by) {
 }
 
 async function findObjects() {
-  const { finder } = choices, shown = picture;
-  const [width, height] = sizeFor(picture, finder);
+  const { predictor } = choices, shown = picture;
+  const [width, height] = sizeFor(picture, predictor);
   const loading = (kind, now) => kind === "load" && report(kind, now);
   const small = resized(picture, width, height);
-  const { masks } = await engine.run("find", { model: finder, picture: small }, loading);
+  const { masks } = await engine.run("find", { model: predictor, picture: small }, loading);
   if (shown !== picture) return say("");
   if (!masks.length) return say("No object found: paint the objects, or load their masks.");
   instances.putMasks(masks.map((mask) => resizeMask(mask, { width, height }, picture)), false);
@@ -255,7 +279,7 @@ on("undo", () => instances.history.undo());
 on("redo", () => instances.history.redo());
 on("add", () => instances.add());
 on("save", saveMasks);
-on("download", () => save(views.canvas(), `${picture.name}_${choices.model.direction}.png`));
+on("download", () => views.save());
 chooser("open", "open-file", openFiles);
 chooser("load", "load-file", (files) => openFiles(files, true));
 $("drop").addEventListener("click", () => $("open-file").click());

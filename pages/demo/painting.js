@@ -18,7 +18,10 @@ export class Painting {
     stage.addEventListener("keydown", (event) => this.key(event));
     for (const one of $("tools").children) one.addEventListener("click", () => this.use(one.dataset.tool));
     $("brush").addEventListener("input", () => this.draw());
-    $("close-outline").addEventListener("click", () => this.close());
+    $("close-outline").addEventListener("click", () => {
+      this.close();
+      stage.focus({ preventScroll: true }); // the button, disabled now, would lose the focus
+    });
   }
 
   open({ width, height }) {

@@ -17,7 +17,7 @@
     }
     if (!WebAssembly.validate(new Uint8Array(SIMD))) {
       return "This browser has no WebAssembly SIMD, with which models are computed: use one from " +
-        "2023 or later (Chrome, Edge, Firefox, Safari 16.4).";
+        "2024 or later (Chrome or Edge 123, Firefox 120, Safari 17.5).";
     }
     return "";
   }

@@ -83,7 +83,7 @@ function othersTensor(tensors, { width, height }) {
   return made;
 }
 
-// The masks that a network finds in a picture.
+// The masks that a mask predictor finds in a picture.
 export async function find(model, call, picture) {
   const frame = frameOf(picture, model);
   const image = imageTensor(picture, model.channels, frame);

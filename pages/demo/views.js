@@ -1,6 +1,6 @@
 // The translation: a slider between source and result, outlines of masks, the steps.
 import { $, button, canvasOf, chip, element, press } from "./dom.js";
-import { canvasOfPicture } from "./files.js";
+import { canvasOfPicture, save } from "./files.js";
 import { outline } from "./outlines.js";
 
 function show(canvas, picture) {
@@ -32,9 +32,10 @@ export class Views {
     $("nothing").hidden = false;
   }
 
-  // source: { picture, masks }; instances have colours and labels; steps as the worker made them.
-  open(source, instances, steps) {
-    this.made = { source, instances, steps };
+  // source: { picture, masks }; instances have colours and labels; steps as the worker made them; name
+  // is that of the file to save.
+  open(source, instances, steps, name) {
+    this.made = { source, instances, steps, name };
     const { picture } = source;
     $("compare").style.setProperty("--ratio", picture.width / picture.height);
     $("compare").classList.toggle("pixels", Math.max(picture.width, picture.height) <= 256);
@@ -63,7 +64,7 @@ export class Views {
   }
 
   listSteps() {
-    const { instances, steps } = this.made;
+    const { instances, steps } = this.made, focused = $("steps").contains(document.activeElement);
     $("steps").hidden = steps.length < 2;
     $("steps").replaceChildren(...steps.map((step, number) => {
       const chips = step.numbers.map((i) => chip(instances[i].label, instances[i].color));
@@ -74,11 +75,12 @@ export class Views {
       made.append(thumbnail(step.picture), words);
       return made;
     }));
+    if (focused) $("steps").lastElementChild.focus();
   }
 
-  // What is shown, as a canvas to save.
-  canvas() {
-    return canvasOfPicture(this.made.steps[this.chosen].picture);
+  // Saves what is shown.
+  save() {
+    return save(canvasOfPicture(this.made.steps[this.chosen].picture), this.made.name);
   }
 }
 

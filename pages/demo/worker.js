@@ -2,7 +2,7 @@
 // { id, kind }: load, progress, step, done or error.
 import { find, translate } from "./translate.js";
 
-const KEPT = 2; // sessions in memory: a translator and a finder
+const KEPT = 2; // sessions in memory: a model that translates and a mask predictor
 const sessions = new Map();
 const runtimes = {};
 

@@ -1,9 +1,10 @@
-"""A run's directions as ONNX files for the page, and what the page has to know of them."""
+"""Runs' directions as ONNX files for the page, and what the page has to know of them."""
 
 import argparse
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,35 +28,73 @@ from util.files import write_atomic
 
 PRECISIONS = ("fp32", "fp16")
 INPUTS = {"image", "masks", "present", "others", "style"}  # all that the page can give
-TRANSLATES, FINDS = {"translated_image"}, {"masks", "scores"}  # outputs
+TRANSLATES, PREDICTS = {"translated_image"}, {"masks", "scores"}  # outputs
 SMALL = 1024  # numbers; smaller tensors stay as they are
 MOST_HALF = 65504  # the largest number of fp16
 
 
-def exported_run(
-    args: argparse.Namespace, name: str, folder: Path, finds: bool
-) -> Iterator[tuple[dict, list[str]]]:
-    """Write a run's directions; yields each one's entry for the page, and a row of a table.
+class Run(NamedTuple):
+    """A trained run, and the directions of it that the page offers."""
 
-    Raises UserError for a run that is not there, or that the page cannot use.
-    """
+    name: str
+    opt: argparse.Namespace
+    model: BaseModel
+    ways: Sequence[Direction]
+
+
+def translator(args: argparse.Namespace, name: str) -> Run:
+    """A run that translates. Raises UserError for one that is not there, or does not."""
+    run = load_run(args, name)
+    if not outputs(run) >= TRANSLATES:
+        raise UserError(
+            f"--name {name}: --model {run.opt.model} translates no pictures: give a mask predictor "
+            "as --masks"
+        )
+    ways = [way for way in run.ways if args.direction in (way.name, "both")]
+    if not ways:
+        names = ", ".join(way.name for way in run.ways)
+        raise UserError(f"--direction {args.direction}: {name} has {names}")
+    return run._replace(ways=ways)
+
+
+def mask_predictor(args: argparse.Namespace, name: str, domains: Collection[str]) -> Run:
+    """A mask predictor, for these domains. Raises UserError for a run that is none."""
+    run = load_run(args, name)
+    if not outputs(run) >= PREDICTS:
+        raise UserError(
+            f"--masks {name}: --model {run.opt.model} finds no masks: give it as --name"
+        )
+    return run._replace(ways=[way for way in run.ways if way.source in domains])
+
+
+def load_run(args: argparse.Namespace, name: str) -> Run:
+    """A run with all of its directions."""
     opt, checkpoints = options(argparse.Namespace(**vars(args) | {"name": name}))
     refuse_backgrounds(opt)
     model = load_model(opt, checkpoints)
-    refuse_others(opt, {*model.exportable(model.ways(opt)[0].source, None).outputs}, finds)
+    return Run(name, opt, model, model.ways(opt))
+
+
+def outputs(run: Run) -> set[str]:
+    """What comes out of the run's network as an ONNX file."""
+    return {*run.model.exportable(run.ways[0].source, None).outputs}
+
+
+def exported(run: Run, args: argparse.Namespace, folder: Path) -> Iterator[tuple[dict, list[str]]]:
+    """Write a run's directions; yields each one's entry for the page, and a row of a table."""
     (folder / "models").mkdir(exist_ok=True)
-    for way in chosen_ways(model, opt, args.direction, finds):
-        path = folder / "models" / f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}_{way.name}.onnx"
-        what, program, examples = prepared(model, opt, way.name, None)
-        run = checked(program, path, what, examples, name)
+    for way in run.ways:
+        path = folder / "models" / f"{re.sub(r'[^A-Za-z0-9.-]', '_', run.name)}_{way.name}.onnx"
+        what, program, examples = prepared(run.model, run.opt, way.name, None)
+        call = checked(program, path, what, examples, run.name)
         if args.precision == "fp16":
             halve_weights(path)
-            run = onnx_runner(path, what.outputs)
+            call = onnx_runner(path, what.outputs)
         size = path.stat().st_size
-        entry = {"run": name, "file": f"models/{path.name}", "bytes": size}
+        entry = {"run": run.name, "file": f"models/{path.name}", "bytes": size}
         entry |= {"source": way.source, "target": way.target, "direction": way.name}
-        entry |= facts(model, opt, path, what) | ({"most": args.ins_max} if args.ins_max else {})
-        yield entry, [path.name, f"{size / 1e6:.1f}", *levels(run, what, examples)]
+        entry |= facts(run, path, what) | ({"most": args.ins_max} if args.ins_max else {})
+        yield entry, [path.name, f"{size / 1e6:.1f}", *levels(call, what, examples)]
 
 
 def checked(
@@ -76,16 +115,6 @@ def checked(
     return run
 
 
-def chosen_ways(model: BaseModel, opt, direction: str, finds: bool) -> Sequence[Direction]:
-    """The directions to export; of a run that finds masks those of both domains."""
-    ways = model.ways(opt)
-    chosen = [way for way in ways if finds or direction in (way.name, "both")]
-    if not chosen:
-        names = ", ".join(way.name for way in ways)
-        raise UserError(f"--direction {direction}: {opt.name} has {names}")
-    return chosen
-
-
 def refuse_backgrounds(opt) -> None:
     """Raise UserError for a model that paints on a picture without its objects."""
     kinds = {kind.rstrip("?") for kind in find_model(opt.model).extras_of(opt).values()}
@@ -96,23 +125,11 @@ def refuse_backgrounds(opt) -> None:
         )
 
 
-def refuse_others(opt, outputs: set[str], finds: bool) -> None:
-    """Raise UserError for a model that does not give what the page asks of it."""
-    if finds and not outputs >= FINDS:
-        raise UserError(
-            f"--masks {opt.name}: --model {opt.model} finds no masks: give it as --name"
-        )
-    if not finds and not outputs >= TRANSLATES:
-        raise UserError(
-            f"--name {opt.name}: --model {opt.model} translates no pictures: use --masks, if "
-            "it finds masks"
-        )
-
-
-def facts(model: BaseModel, opt, path: Path, what: Exportable) -> dict:
+def facts(run: Run, path: Path, what: Exportable) -> dict:
     """What the page has to know to call a model as test.py does."""
     import onnx
 
+    model, opt = run.model, run.opt
     graph = onnx.load(path, load_external_data=False).graph
     shapes = {
         given.name: [side.dim_value for side in given.type.tensor_type.shape.dim]

@@ -51,10 +51,12 @@ def unpack_runtime(folder: Path, archive: Path | None, webgpu: bool) -> None:
     folder.mkdir(parents=True)
     path = archive or cached()
     check(path)
+    wanted = {f"package/dist/{name}" for name in (*WASM, *(WEBGPU if webgpu else ()))}
     with tarfile.open(path) as package:
-        for name in (*WASM, *(WEBGPU if webgpu else ())):
-            with open(folder / name, "wb") as file:
-                shutil.copyfileobj(package.extractfile(f"package/dist/{name}"), file)
+        for member in package:  # by name each would be looked for from the start of the archive
+            if member.name in wanted:
+                with open(folder / Path(member.name).name, "wb") as file:
+                    shutil.copyfileobj(package.extractfile(member), file)
     write_text(folder / "LICENSE.txt", LICENSE.format(version=VERSION))
 
 

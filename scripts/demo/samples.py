@@ -77,14 +77,19 @@ def phase_of(root: Path) -> str | None:
 
 
 def write_sample(number: int, sample: Sample, folder: Path) -> dict:
-    """Write a picture and its masks as PNG, without what else their files said."""
+    """Write a picture and its masks as PNG, without what else their files said.
+
+    Masks of nothing are left out, and those that are too thin to be seen at a smaller size.
+    """
     domain, name, pixels, masks = sample
     picture = Image.fromarray(pixels.transpose(1, 2, 0))
     scale = min(1, SIDE / max(picture.size))
     size = tuple(max(1, round(side * scale)) for side in picture.size)
     file = f"samples/{number}.png"
     picture.resize(size, Image.BICUBIC).save(folder / file, optimize=True)
-    files = [f"samples/{number}_{i}.png" for i in range(len(masks))]
-    for mask, path in zip(masks, files, strict=True):
-        Image.fromarray(mask).resize(size, Image.NEAREST).save(folder / path)
+    small = [Image.fromarray(mask).resize(size, Image.NEAREST) for mask in masks]
+    small = [mask for mask in small if mask.getbbox()]
+    files = [f"samples/{number}_{i}.png" for i in range(len(small))]
+    for mask, path in zip(small, files, strict=True):
+        mask.save(folder / path)
     return {"name": name, "domain": domain, "image": file, "masks": files}
