@@ -7,7 +7,7 @@ They also say how large their object is: that is a part of their vote, which tel
 of one another apart, and scales how near votes have to be, and how many.
 
 A pixel may be of two objects, where one is in front of another whose mask is whole. So all is said
-twice, in L = LAYERS layers: of the smaller object, and of the larger one, if there is a second.
+twice, in L = LAYERS layers: of the object whose centre is nearer, then of the other, if any.
 """
 
 from typing import NamedTuple
@@ -57,7 +57,8 @@ class Wanted(NamedTuple):
 def wanted(masks: Tensor) -> Wanted:
     """Of a batch's instances, bool [B, N, H, W]; N may be 0, and masks may be empty.
 
-    The layers of a pixel are its masks by their areas; of more than L the largest are left out.
+    The layers of a pixel are its masks by how near their centres are, which can be seen, unlike
+    what lies behind what. Of more than L the farthest are left out.
     """
     if (missing := LAYERS - masks.shape[1]) > 0:
         masks = torch.cat([masks, masks.new_zeros(len(masks), missing, *masks.shape[2:])], 1)
@@ -65,8 +66,9 @@ def wanted(masks: Tensor) -> Wanted:
     areas = share.sum((2, 3))  # [B, N]
     places = grid(masks)  # [2, H, W]
     centres = torch.einsum("bnhw,chw->bnc", share, places) / areas.clamp(min=1)[..., None]
-    by_area = torch.where(masks, areas[..., None, None], torch.inf)
-    least, owner = by_area.topk(LAYERS, 1, largest=False, sorted=True)  # [B, L, H, W]
+    away = (places - centres[..., None, None]).square().sum(2)  # [B, N, H, W]
+    away = torch.where(masks, away, torch.inf)
+    least, owner = away.topk(LAYERS, 1, largest=False, sorted=True)  # [B, L, H, W]
     way = chosen(centres, owner) - places[:, None]
     size = chosen(areas.sqrt()[..., None], owner)[:, 0]
     return Wanted((least < torch.inf).to(share.dtype), way, size)

@@ -91,13 +91,14 @@ def test_most_instances_and_none():
 
 
 def test_a_pixel_of_two_masks_says_so_of_both():
-    large, small = disks((24, 24, 16), (24, 24, 5))[0]
+    large, small = disks((24, 18, 12), (24, 32, 7))[0]
     goal = wanted(torch.stack([large, small])[None])
-    (front, back), (there, behind) = goal.size[0], goal.object[0] > 0
-    assert torch.equal(there, large) and torch.equal(behind, small)
-    assert front[small].unique().tolist() == [small.sum().sqrt().item()]
-    for seen, where in ((front, large & ~small), (back, small)):
-        assert seen[where].unique().tolist() == [large.sum().sqrt().item()]
+    (near, far), (first, second) = goal.size[0], goal.object[0] > 0
+    assert torch.equal(first, large | small) and torch.equal(second, large & small)
+    sizes = [mask.sum().sqrt().item() for mask in (large, small)]
+    assert near[large & ~small].unique().tolist() == sizes[:1]
+    assert near[small & ~large].unique().tolist() == sizes[1:]
+    assert near[second].unique().numel() == 2 and ((near + far)[second] == sum(sizes)).all()
 
 
 def test_the_order_of_masks_and_absent_ones_change_nothing():
