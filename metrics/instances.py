@@ -6,7 +6,7 @@ from io import StringIO
 
 import numpy as np
 from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from pycocotools.cocoeval import COCOeval as Scoring
 from pycocotools.mask import area, encode
 
 from metrics.base import Better, Metric, SetScore, Value
@@ -70,7 +70,7 @@ class Instances(Metric):
         }
         with redirect_stdout(StringIO()):  # it prints a table, and what it does
             truth.createIndex()
-            scoring = COCOeval(truth, truth.loadRes(self.found), "segm")
+            scoring = Scoring(truth, truth.loadRes(self.found), "segm")
             scoring.evaluate()
             scoring.accumulate()
             scoring.summarize()

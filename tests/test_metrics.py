@@ -166,7 +166,7 @@ def test_detection_over_pictures():
 
 
 def test_the_exact_detector_tells_shapes_apart():
-    from datasets.generate_shapes_dataset import signed_distance
+    from datasets.making.drawing import signed_distance
 
     drawn = [("disk", 12, 12), ("triangle", 36, 34)]
     masks = np.stack(

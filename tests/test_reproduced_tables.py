@@ -57,6 +57,7 @@ def test_a_page_keeps_what_stands_around(tmp_path):
         "reproduce_init.sh --dry_run",
         "reproduce_da_gan.sh --dry_run",
         "reproduce_compare.sh --dry_run",
+        "reproduce_predicted.sh --dry_run",
         "reproduce_tables.sh --dry_run --size 32 32",
     ],
 )

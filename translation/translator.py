@@ -169,7 +169,7 @@ class Translator:
         picture = ReadPicture(
             name,
             torch.from_numpy(pixels),
-            torch.from_numpy(masks),
+            torch.from_numpy(np.ascontiguousarray(masks)),
             tuple(range(len(masks)) if numbers is None else numbers),
             made_of(self.kinds, pixels, masks),
         )
