@@ -80,6 +80,8 @@ class Declared:
     extras: ClassVar[Mapping[str, str]] = {}  # name -> picture, mask, value, …; ?: it may have
     scored_by: ClassVar[Sequence[str]] = ("shapes", "background", "mask")  # evaluate.py's auto
     tests_in_eval_mode: ClassVar[bool] = False  # else only with --eval
+    # Options whose default is another where single pictures are translated, not a test set.
+    defaults_for_pictures: ClassVar[Mapping[str, object]] = {}
     architecture_options: ClassVar[Sequence[str]] = ()  # a test takes them from the run
     recipe_options: ClassVar[Sequence[str]] = ()  # and a run that goes on these
 

@@ -64,6 +64,7 @@ class INITOptions:
     }
     alarm_advice = "objects teach nothing then. Lower --min_box_area, or raise --load_size"
     scored_by = ("appearance",)
+    defaults_for_pictures = {"n_styles": 1}
     loss_summary = {
         "G": ("whole_adv", "object_adv"),
         "D": ("whole_D", "object_D"),

@@ -67,8 +67,8 @@ class TranslateOptions(TestOptions):
         for action in parser._actions:
             if action.dest in (*OF_FOLDERS, "keep_size"):  # which is so anyway
                 action.help = argparse.SUPPRESS
-            if action.dest == "n_styles":
-                action.default = 1
+        if first is not None:
+            parser.set_defaults(**find_model(first.model).defaults_for_pictures)
         return parser
 
     def add_mask_arguments(self, group) -> None:
