@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -65,9 +66,7 @@ class Scene:
         """The samples of the batch with these indices, in this order."""
         if list(samples) == list(range(len(self))):
             return self
-        index = torch.tensor(list(samples), dtype=torch.long).to(
-            self.image.device, non_blocking=True
-        )
+        index = index_on(self.image.device, tuple(samples))
         chosen = self.map(lambda tensor: tensor.index_select(0, index))
         return replace(
             chosen,
@@ -133,6 +132,12 @@ class Scene:
             [numbers for scene in scenes for numbers in scene.numbers],
             {name: torch.cat([scene.extras[name] for scene in scenes]) for name in named},
         )
+
+
+@lru_cache(maxsize=1024)
+def index_on(device: torch.device, places: tuple[int, ...]) -> Tensor:
+    """Places as a tensor [K] there, copied once: a step does not wait for it, see `Graphs`."""
+    return torch.tensor(places, dtype=torch.long, device=device)
 
 
 def normalized(tensor: Tensor) -> Tensor:

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import register_pytree_node
 
-from data.scene import Scene
+from data.scene import Scene, index_on
 from models.contract import Step
 
 # (a canvas with a group's masks, what a generator made of it, the same canvas with its other masks)
@@ -31,30 +30,21 @@ class Group:
     active: Mapping[str, Tensor]
     real: Mapping[str, Tensor]
 
-    @property
-    def slots(self) -> int:
-        """The number of masks that a loss counts, the same for every sample."""
-        return self.stop - self.start
-
     def samples(self, domain: str) -> list[int]:
         """The active samples of a domain."""
         return self.active[domain].nonzero().flatten().tolist()
 
-    def select(self, samples: Sequence[int]) -> "Group":
-        """The same for some samples of the batch."""
-        index = list(samples)
-        active, real = ({d: x[index] for d, x in own.items()} for own in (self.active, self.real))
-        return replace(self, active=active, real=real)
+    def drawn(self, canvases: Mapping[str, Scene]) -> dict[str, Scene]:
+        """The active samples of the domains that are not finished."""
+        return {domain: canvases[domain].select(self.samples(domain)) for domain in self.active}
 
+    def advanced(
+        self, canvases: Mapping[str, Scene], made: Mapping[str, Scene]
+    ) -> dict[str, Scene]:
+        """The canvases with their active samples translated so far."""
+        own = {d: advance(canvases[d], sample, self.samples(d)) for d, sample in made.items()}
+        return dict(canvases) | own
 
-register_pytree_node(
-    Group,
-    lambda group: ([group.active, group.real], (group.start, group.stop)),
-    lambda children, place: Group(*place, *children),
-    serialized_type_name="models.sequential.Group",
-    to_dumpable_context=list,
-    from_dumpable_context=tuple,
-)
 
 Cut = Callable[[Mapping[str, Tensor]], list[Group]]
 
@@ -139,25 +129,26 @@ def translate_alone(
     """Sequential inference (Eq. 8) of one domain, group after group."""
     for group in groups:
         drawn = scene.select(group.samples(domain))
-        source, others = divided(drawn, group)
+        source, others = divided(drawn, group.start, group.stop)
         (fake,) = generate(generator, source)
         fake = pasted(source, fake, others)
-        scene = advance(scene, add_finished(drawn, fake, group), group.samples(domain))
+        sample = add_finished(drawn, fake, group.start, group.stop)
+        scene = advance(scene, sample, group.samples(domain))
         yield Step(group.start, group.stop, scene)
 
 
-def divided(canvas: Scene, group: Group) -> tuple[Scene, tuple[Scene, Scene]]:
-    """The canvas with the group's masks (x_m, a_m), and with those before and after them."""
-    before, after = canvas.slots(0, group.start), canvas.slots(group.stop, None)
-    return canvas.slots(group.start, group.stop), (before, after)
+def divided(canvas: Scene, start: int, stop: int) -> tuple[Scene, tuple[Scene, Scene]]:
+    """The canvas with a group's masks (x_m, a_m), and with those before and after them."""
+    before, after = canvas.slots(0, start), canvas.slots(stop, None)
+    return canvas.slots(start, stop), (before, after)
 
 
-def add_finished(canvas: Scene, fake: Scene, group: Group) -> Scene:
+def add_finished(canvas: Scene, fake: Scene, start: int, stop: int) -> Scene:
     """(y_m, b_1:m): the fake with the masks that earlier groups made (Eq. 9)."""
     return replace(
-        canvas.slots(0, group.stop),
+        canvas.slots(0, stop),
         image=fake.image,
-        masks=torch.cat([canvas.masks[:, : group.start], fake.masks], 1),
+        masks=torch.cat([canvas.masks[:, :start], fake.masks], 1),
     )
 
 
@@ -167,7 +158,7 @@ def advance(canvas: Scene, sample: Scene, active: Sequence[int]) -> Scene:
     masks = torch.cat([sample.masks, canvas.select(active).masks[:, done:]], 1)
     if len(active) == len(canvas):
         return replace(canvas, image=sample.image, masks=masks)
-    index = torch.tensor(list(active), dtype=torch.long).to(masks.device, non_blocking=True)
+    index = index_on(masks.device, tuple(active))
     return replace(
         canvas,
         image=canvas.image.index_copy(0, index, sample.image),

@@ -18,7 +18,6 @@ from models.sequential import (
     Group,
     Translation,
     add_finished,
-    advance,
     divided,
     generate,
     translate_alone,
@@ -66,31 +65,36 @@ class UnpairedModel(CycleModel):
         groups = unfinished(self.cut(present), self.over_processes)
         scenes = canvases = self.on_device(scenes)
         for group in groups:
-            canvases = self.update("G", self.generator_losses, canvases, group)
-            self.update("D", self.discriminator_losses, scenes, canvases, group)
+            place = (group.start, group.stop)
+            made = self.update("G", self.generator_losses, group.drawn(canvases), *place)
+            canvases = group.advanced(canvases, made)
+            self.update("D", self.discriminator_losses, self.shown(scenes, made, group))
         for domain, scene in scenes.items():
             if scene.masks.shape[1]:
                 self.count(domain, mask_counts(scene, canvases[domain]))
 
     def generator_losses(
-        self, canvases: Mapping[str, Scene], group: Group
+        self, canvases: Mapping[str, Scene], start: int, stop: int
     ) -> tuple[dict[str, Tensor], dict[str, Scene]]:
-        """The terms of Eq. 7, both directions, for each active sample; and the canvases after."""
-        losses = {}
-        moved = dict(canvases)
-        for domain, translation in self.translate_both(canvases, group).items():
-            losses |= self.direction_losses(self.cycles[domain], translation, group)
-            moved[domain] = advance(canvases[domain], translation.sample, group.samples(domain))
-        return losses, moved
+        """The terms of Eq. 7, both directions, for each sample; and what discriminators see.
 
-    def translate_both(self, canvases: Mapping[str, Scene], group: Group) -> dict[str, Translation]:
-        """Both directions of one group, active samples only, keyed by source domain.
+        Of a group of instances start ... stop - 1 and the samples that have one; by source domain.
+        """
+        losses, made = {}, {}
+        for domain, translation in self.translate_both(canvases, start, stop).items():
+            losses |= self.direction_losses(self.cycles[domain], translation, start, stop)
+            made[domain] = translation.sample
+        return losses, made
+
+    def translate_both(
+        self, canvases: Mapping[str, Scene], start: int, stop: int
+    ) -> dict[str, Translation]:
+        """Both directions of one group, keyed by source domain.
 
         Each generator runs once on its sources and on the other direction's sources, which give the
         identity samples, together, and once more on the other direction's fakes.
         """
-        drawn = {domain: canvases[domain].select(group.samples(domain)) for domain in group.active}
-        parts = {domain: divided(canvas, group) for domain, canvas in drawn.items()}
+        parts = {domain: divided(canvas, start, stop) for domain, canvas in canvases.items()}
         sources = {domain: source for domain, (source, _) in parts.items()}
         fakes, identities = {}, {}
         for cycle in self.cycles.values():
@@ -103,44 +107,50 @@ class UnpairedModel(CycleModel):
             fake = self.pasted(source, fakes[domain], others)
             (back,) = generate(self.cycles[domain].back_generator, fake)
             back = self.pasted(fake, back, others)
-            sample = add_finished(drawn[domain], fake, group)
+            sample = add_finished(canvases[domain], fake, start, stop)
             translations[domain] = Translation(source, fake, sample, back, identities[domain])
         return translations
 
-    def direction_losses(self, cycle: Cycle, moved: Translation, group: Group) -> dict[str, Tensor]:
-        """The adversarial and content losses of one direction, for each of its active samples."""
-        scores = self.judged(cycle, moved.sample, settled=group.start)
+    def direction_losses(
+        self, cycle: Cycle, moved: Translation, start: int, stop: int
+    ) -> dict[str, Tensor]:
+        """The adversarial and content losses of one direction, for each of its samples."""
+        scores = self.judged(cycle, moved.sample, settled=start)
         adversarial = adversarial_loss(scores, True, self.opt.gan_mode)
-        content = self.content_losses(cycle, moved, group.slots)
+        content = self.content_losses(cycle, moved, stop - start)
         return {f"G_{cycle.letter}": adversarial} | content
 
-    def discriminator_losses(
-        self, scenes: Mapping[str, Scene], canvases: Mapping[str, Scene], group: Group
-    ) -> tuple[dict[str, Tensor], None]:
-        """Eq. 3 of both discriminators; one whose direction is finished has none."""
-        losses = {}
-        for domain in group.active:
-            cycle = self.cycles[domain]
-            fakes = (scenes[cycle.target], canvases[domain])
-            losses[f"D_{cycle.letter}"] = self.discriminator_loss(cycle, *fakes, group)
-        return losses, None
+    def shown(
+        self, scenes: Mapping[str, Scene], made: Mapping[str, Scene], group: Group
+    ) -> dict[str, tuple[Scene, list[Scene]]]:
+        """What each discriminator is shown, reals and fakes, by source domain.
 
-    def discriminator_loss(self, cycle: Cycle, real: Scene, canvas: Scene, group: Group) -> Tensor:
-        """1/2 [(D(real) - 1)^2 + D(fake)^2], the sum over the active pairs.
-
-        Reals carry their full set; one of which nothing is translated is not judged.
+        Reals carry their full set; one of which nothing is translated is not shown. For fakes older
+        ones may come out of the pool.
         """
-        active = group.samples(cycle.source)
-        pairs = [i for i in active if group.real[cycle.target][i]]
-        fake = canvas.select(active).slots(0, group.stop)
-        loss = self.adversarial(cycle, real.select(pairs), True)
-        for past in exchange(cycle.pool, fake):
-            loss = loss + self.adversarial(cycle, past, False)
-        return 0.5 * loss
+        pairs = {}
+        for domain, fake in made.items():
+            cycle = self.cycles[domain]
+            reals = [i for i in group.samples(domain) if group.real[cycle.target][i]]
+            pairs[domain] = (scenes[cycle.target].select(reals), exchange(cycle.pool, fake))
+        return pairs
 
-    def adversarial(self, cycle: Cycle, scene: Scene, real: bool) -> Tensor:
-        """The sum over samples of what the discriminator loses if it takes them for the other."""
-        return adversarial_loss(self.judged(cycle, scene), real, self.opt.gan_mode).sum()
+    def discriminator_losses(
+        self, shown: Mapping[str, tuple[Scene, list[Scene]]]
+    ) -> tuple[dict[str, Tensor], None]:
+        """Eq. 3 of both discriminators: 1/2 [(D(real) - 1)^2 + D(fake)^2], sums over samples.
+
+        One whose direction is finished has none.
+        """
+        losses = {}
+        for domain, (real, fakes) in shown.items():
+            cycle = self.cycles[domain]
+            terms = []
+            for scene, is_real in [(real, True), *((fake, False) for fake in fakes)]:
+                scores = self.judged(cycle, scene)
+                terms.append(adversarial_loss(scores, is_real, self.opt.gan_mode).sum())
+            losses[f"D_{cycle.letter}"] = 0.5 * sum(terms)
+        return losses, None
 
     def judged(self, cycle: Cycle, scene: Scene, settled: int = 0) -> Tensor:
         """Patch scores [B, 1, h, w] of a scene whose first `settled` masks need no gradient."""

@@ -53,3 +53,18 @@ def device_problems(opt: argparse.Namespace) -> Iterator[str]:
             f"--compile works with one GPU per process, --gpu_ids {opt.gpu_ids} are several: "
             "start as many processes with torchrun"
         )
+    if getattr(opt, "cuda_graphs", False):
+        yield from graph_problems(opt)
+
+
+def graph_problems(opt: argparse.Namespace) -> Iterator[str]:
+    """What stands against --cuda_graphs."""
+    if not opt.gpu_ids:
+        yield "--cuda_graphs is for GPUs: leave it out on a CPU"
+    if len(opt.gpu_ids) > 1:
+        yield (
+            f"--cuda_graphs works with one GPU per process, --gpu_ids {opt.gpu_ids} are several: "
+            "start as many processes with torchrun"
+        )
+    if opt.compile:
+        yield "--cuda_graphs and --compile exclude each other: type one of them"

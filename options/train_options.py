@@ -72,6 +72,17 @@ class TrainOptions(BaseOptions):
             help="how long to wait for a file that is gone, as on a network disk (default 60)",
         )
         parser.group("device").add_argument(
+            "--cuda_graphs",
+            action="store_true",
+            help="GPUs: losses and gradients of an update as one launch where shapes come again: "
+            "for small batches; takes the memory of a step once more",
+        )
+        parser.group("device").add_argument(
+            "--compress_gradients",
+            action="store_true",
+            help="processes exchange gradients in bfloat16, half the bytes: for slow networks",
+        )
+        parser.group("device").add_argument(
             "--dist_timeout",
             type=int,
             default=600,

@@ -13,7 +13,7 @@ from conftest import double_model, random_scene
 from data.scene import Scene
 from data.unaligned_seg_dataset import UnalignedSegDataset
 from models.pasting import LEFT_OUT, Pasting, colours_around, paste_weight
-from models.sequential import Group, divided
+from models.sequential import divided
 from options.test_options import TestOptions
 
 EDGES = pytest.mark.parametrize("edge", ["soft", "hard"])
@@ -142,7 +142,7 @@ def test_other_objects_stay_and_lend_no_colour(first):
     for n, colour in enumerate((0.9, -0.9)):
         image = torch.where(masks[:, n : n + 1] > 0, colour, image)
     canvas = Scene(image, masks, torch.ones(1, 2, dtype=torch.bool))
-    source, others = divided(canvas, Group(first, first + 1, {}, {}))
+    source, others = divided(canvas, first, first + 1)
     gone = Scene(torch.zeros_like(image), torch.full_like(source.masks, -1.0), source.present)
     for pasting in (Pasting(0, on="fill"), Pasting(0, on="fill").exactly):
         pasted = pasting(source, gone, others).image
@@ -232,8 +232,8 @@ def test_fakes_and_reconstructions_are_pasted_and_identities_are_not():
     model = double_model(f"{WORDS} --ins_per 2")
     seen = []
     direct = model.direction_losses
-    model.direction_losses = lambda cycle, moved, group: (
-        seen.append(moved) or direct(cycle, moved, group)
+    model.direction_losses = lambda cycle, moved, *place: (
+        seen.append(moved) or direct(cycle, moved, *place)
     )
     model.step({"A": random_scene([4], seed=1), "B": random_scene([2], seed=2)})
     assert len(seen) == 3  # two groups of A, one of B

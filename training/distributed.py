@@ -128,17 +128,19 @@ def sum_over_processes(values: Tensor) -> Tensor:
     return values
 
 
-def average_gradients(networks: Sequence[nn.Module]) -> None:
+def average_gradients(networks: Sequence[nn.Module], compress: bool = False) -> None:
     """Give every process the mean of all processes' gradients, and process 0's buffers.
 
     All processes train the same networks in an update, though some may have no sample for it. One
-    exchange of all gradients together is all there is. Buffers, such as the vectors of spectral
-    norms, are made from equal weights, but may differ in their last bits between kinds of devices.
+    exchange of all gradients together is all there is; to compress is to send them in bfloat16.
+    Buffers, such as the vectors of spectral norms, are made from equal weights, but may differ in
+    their last bits between kinds of devices.
     """
     weights = [weight for network in networks for weight in network.parameters()]
     buffers = [buffer for network in networks for buffer in network.buffers()]
     for some in by_kind([weight.grad for weight in weights if weight.grad is not None]):
         flat = torch.cat([tensor.flatten() for tensor in some]) / world_size()
+        flat = flat.bfloat16() if compress else flat
         distributed.all_reduce(flat)
         spread(flat, some)
     for some in by_kind(buffers):

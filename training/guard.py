@@ -18,7 +18,6 @@ class Update:
     method  the name of the model's method that gives the losses
     inputs  its arguments: nested tensors, scenes and plain values
     names   the pictures of the batch
-    size    how many of each domain it has
     divisor what sums over samples are divided by
     pools   by name, the items and the random state of the pools of past fakes
     random  state of torch's generator on the CPU
@@ -28,7 +27,6 @@ class Update:
     method: str
     inputs: Sequence[Any]
     names: Sequence[str]
-    size: int
     divisor: float
     pools: Mapping[str, tuple[list, Tensor]]
     random: Tensor = field(default_factory=torch.get_rng_state)

@@ -10,6 +10,7 @@ from torch.amp import GradScaler
 from torch.optim import Adam, Optimizer
 
 from training.distributed import world_size
+from training.graphs import Graphs
 from training.guard import Guard
 from training.schedules import PerUpdate, build_schedule
 
@@ -36,11 +37,11 @@ class Trainable:
         self.rates: dict[str, float] = {}  # learning rates of the options
         self.pools: dict[str, Any] = {}  # with `snapshot` and `restore`
         self.guard = Guard(device)
+        self.graphs = Graphs(device) if getattr(opt, "cuda_graphs", False) else None
         self.processes = world_size()
         self.objective = torch.zeros(2, device=device)  # sum and count of the first kind's loss
         self.updates: list[Losses] = []
         self.names: list[str] = []  # the pictures of the batch
-        self.size = 0  # how many of each domain
         self.divisor = 1.0  # the mean batch size of all processes
 
     def add_optimizer(

@@ -5,43 +5,51 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import _SpectralNorm
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 
 def parts_of(
-    inputs: Sequence[Any], size: int, pieces: int, networks: Mapping[str, nn.Module]
+    inputs: Sequence[Any], pieces: int, networks: Mapping[str, nn.Module]
 ) -> Iterator[Sequence[Any]]:
-    """Inputs of `size` samples in so many parts, in order; none of them is empty.
+    """Inputs in so many parts, in order: each scene and each tensor divided by its own samples.
 
-    Every part starts from the same vectors of spectral norms, which each forward pass advances. The
-    weights are the same for all parts of an update, so that the vectors advance as often as for an
-    undivided batch, and all parts are judged as in it.
+    Parts without any sample are left out, but for one if there are no others. Every part starts
+    from the same vectors of spectral norms, which each forward pass advances. The weights are the
+    same for all parts of an update, so that the vectors advance as often as for an undivided batch,
+    and all parts are judged as in it.
     """
     saved = [(vector, vector.clone()) for vector in spectral_vectors(networks)]
-    for i in range(pieces):
-        if own := range(size * i // pieces, size * (i + 1) // pieces):
+    divided = [leaf for leaf in tree_leaves(inputs, is_leaf=divides) if divides(leaf)]
+    empty = not any(map(len, divided))
+    for i in range(1 if empty else pieces):
+        if empty or any(part_of(len(leaf), i, pieces) for leaf in divided):
             for vector, before in saved:
                 vector.copy_(before)
-            yield tree_map(lambda leaf, own=own: selected(leaf, own), inputs, is_leaf=divides)
+            yield tree_map(lambda leaf, i=i: selected(leaf, i, pieces), inputs, is_leaf=divides)
+
+
+def part_of(length: int, i: int, pieces: int) -> range:
+    """The samples of the i-th of so many parts."""
+    return range(length * i // pieces, length * (i + 1) // pieces)
 
 
 def spectral_vectors(networks: Mapping[str, nn.Module]) -> list[Tensor]:
-    """Those of all spectral norms."""
-    layers = [layer for network in networks.values() for layer in network.modules()]
-    norms = [layer for layer in layers if isinstance(layer, _SpectralNorm)]
-    return [vector for norm in norms for vector in (norm._u, norm._v)]
+    """Those of all spectral norms, by the names that PyTorch gives them."""
+    named = [pair for network in networks.values() for pair in network.named_buffers()]
+    return [vector for name, vector in named if name.endswith((".0._u", ".0._v"))]
 
 
 def divides(leaf: Any) -> bool:
-    return isinstance(leaf, Tensor) or hasattr(leaf, "select")
+    """Whether it has samples; what has none belongs to all of them."""
+    return leaf.dim() > 0 if isinstance(leaf, Tensor) else hasattr(leaf, "select")
 
 
-def selected(leaf: Any, samples: range) -> Any:
-    """The part of an input that belongs to some samples; plain values belong to all."""
-    if isinstance(leaf, Tensor):
-        return leaf[samples.start : samples.stop] if leaf.dim() else leaf
-    return leaf.select(samples) if hasattr(leaf, "select") else leaf
+def selected(leaf: Any, i: int, pieces: int) -> Any:
+    """The i-th of so many parts of an input."""
+    if not divides(leaf):
+        return leaf
+    own = part_of(len(leaf), i, pieces)
+    return leaf[own.start : own.stop] if isinstance(leaf, Tensor) else leaf.select(own)
 
 
 def joined(results: list) -> Any:

@@ -17,7 +17,7 @@ from torch.utils._pytree import (
 from training.guard import Update
 from training.state_file import write_state
 
-PLAIN = ("kind", "method", "names", "size", "divisor", "pools", "random")  # of an update
+PLAIN = ("kind", "method", "names", "divisor", "pools", "random")  # of an update
 
 
 def write_dump(path: Path, state: Mapping, update: Update, options: Mapping, where: str) -> None:

@@ -6,15 +6,17 @@ that fp16 scales losses, and that an update may be broken and has to be made aga
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.amp import GradScaler
 from torch.utils._pytree import tree_map_only
 
 from data.scene import Scene
 from training.distributed import average_gradients, sum_over_processes
-from training.guard import Update
+from training.guard import Update, weights_of
 from training.optimizers import Losses, Trainable
 from training.parts import joined, parts_of
 from training.schedules import PerUpdate
@@ -29,7 +31,6 @@ class Updating(Trainable):
         """Get ready for the updates of a batch; pictures are those of all processes."""
         self.updates = []
         self.divisor = pictures / self.processes
-        self.size = len(next(iter(scenes.values())))
         self.names = [name for scene in scenes.values() for name in scene.names]
 
     def over_processes(self, values: Tensor) -> Tensor:
@@ -48,37 +49,53 @@ class Updating(Trainable):
         tensors and what else has a method `select` are divided by samples. The activations of one
         part are released before the next. Networks that other optimisers train stay as they are;
         so do all if a loss or a gradient is not finite, see `Guard`.
+
+        With --cuda_graphs it is called a few times, and what it did on the GPU is done again: see
+        `Graphs` for what it may not do.
         """
         optimizer, scaler = self.optimizers[kind], self.scalers[kind]
         update = self.remember(kind, losses_of, inputs)
         optimizer.zero_grad(set_to_none=True)
-        losses: Losses = {}
-        results = []
+        call = partial(self.differentiated, scaler, losses_of)
         with self.others_frozen(kind):
-            for part in self.parts(inputs):
-                terms, result = losses_of(*part)
-                means = {name: term.sum() / self.divisor for name, term in terms.items()}
-                scaler.scale(sum(means.values())).backward()
-                for name, mean in means.items():
-                    losses[name] = losses.get(name, 0) + mean.detach()
-                results.append(tree_map_only(Tensor, Tensor.detach, result))
+            if self.graphs:
+                name, weights = (losses_of.__name__, self.divisor), [*weights_of(optimizer)]
+                losses, result = self.graphs.run(name, call, inputs, weights)
+            else:
+                losses, result = call(inputs)
         if self.processes > 1:
-            average_gradients([self.networks[name] for name in self.trained[kind]])
+            networks = [self.networks[name] for name in self.trained[kind]]
+            average_gradients(networks, self.opt.compress_gradients)
         self.guard.check(update, losses, optimizer, scaler.is_enabled())
         scaler.step(optimizer)
         scaler.update()
         self.observe(kind, losses)
-        return results[0] if len(results) == 1 else joined(results)
+        return result
+
+    def differentiated(
+        self, scaler: GradScaler, losses_of: LossesOf, inputs: Sequence[Any]
+    ) -> tuple[Losses, Any]:
+        """The means of losses over the batch, and the result; adds to the weights' gradients."""
+        losses: Losses = {}
+        results = []
+        for part in self.parts(inputs):
+            terms, result = losses_of(*part)
+            means = {name: term.sum() / self.divisor for name, term in terms.items()}
+            scaler.scale(sum(means.values())).backward()
+            for name, mean in means.items():
+                losses[name] = losses.get(name, 0) + mean.detach()
+            results.append(tree_map_only(Tensor, Tensor.detach, result))
+        return losses, results[0] if len(results) == 1 else joined(results)
 
     def parts(self, inputs: Sequence[Any]) -> Iterable[Sequence[Any]]:
         """The inputs, or their parts if there are to be several."""
         pieces = self.opt.accumulate
-        return [inputs] if pieces == 1 else parts_of(inputs, self.size, pieces, self.networks)
+        return [inputs] if pieces == 1 else parts_of(inputs, pieces, self.networks)
 
     def remember(self, kind: str, losses_of: LossesOf, inputs: Sequence[Any]) -> Update:
         """What the update can be made again from."""
         pools = {name: pool.snapshot() for name, pool in self.pools.items()}
-        return Update(kind, losses_of.__name__, inputs, self.names, self.size, self.divisor, pools)
+        return Update(kind, losses_of.__name__, inputs, self.names, self.divisor, pools)
 
     def observe(self, kind: str, losses: Losses) -> None:
         """Note the losses; count those that `--lr_policy plateau` watches."""
@@ -108,8 +125,7 @@ class Updating(Trainable):
         for name, snapshot in update.pools.items():
             self.pools[name].restore(snapshot)
         torch.set_rng_state(update.random)
-        self.names, self.size = list(update.names), update.size
-        self.divisor = update.divisor
+        self.names, self.divisor = list(update.names), update.divisor
         self.update(update.kind, getattr(self, update.method), *update.inputs)
         return self.updates[-1]
 
