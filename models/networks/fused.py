@@ -3,7 +3,9 @@
 What follows a convolution in most of our networks is instance norm, an activation or the sum of a
 residual block, and the reflection padding of the next layer. PyTorch reads and writes all features
 for each of these, the norm several times. With channels innermost in memory, `Stage` has one
-function for all of them, `finish`, which Triton kernels compute (`kernels.py`).
+function for all of them, `finish`, which Triton kernels compute (`kernels.py`). Norms that are
+given a scale and a shift for each channel (AdaIN) or each pixel (SPADE) have it as well, see
+`Fusible`.
 """
 
 import importlib.util
@@ -41,25 +43,45 @@ class After(NamedTuple):
     skip_padding: int = 0
 
 
-def definition(x: Tensor, skip: Tensor | None = None, **after) -> Tensor:
-    """Instance norm, leaky ReLU, sum with the inside of `skip`, reflection padding, in this order.
+def definition(
+    x: Tensor,
+    skip: Tensor | None = None,
+    gain: Tensor | None = None,
+    shift: Tensor | None = None,
+    **after,
+) -> Tensor:
+    """Instance norm, times 1 + gain, plus shift, leaky ReLU, sum with the inside of `skip`,
+    reflection padding, in this order.
 
     x [N, C, H, W] -> [N, C, H + 2 padding, W + 2 padding]; skip is [N, C, H + 2 skip_padding, …].
-    after: see `After`.
+    gain and shift are both there or none, both [N, C] or both [N, C, H, W]. after: see `After`.
     """
     slope, padding, skip_padding = After(**after)
     variance, mean = torch.var_mean(x, (2, 3), keepdim=True, correction=0)
     result = (x - mean) * torch.rsqrt(variance + EPS)
+    if gain is not None:
+        if gain.dim() == 2:
+            gain, shift = gain[..., None, None], shift[..., None, None]
+        result = result * (1 + gain) + shift
     result = leaky_relu(result, slope) if slope != NO_ACTIVATION else result
     result = result if skip is None else result + inside(skip, skip_padding)
     return pad(result, (padding,) * 4, mode="reflect") if padding else result
 
 
-def finish(x: Tensor, skip: Tensor | None = None, **after) -> Tensor:
-    """`definition`, by a pair of kernels there and another back. x lies with channels innermost."""
-    from models.networks.kernels import Finish  # Triton is not there on every machine
+def finish(
+    x: Tensor,
+    skip: Tensor | None = None,
+    gain: Tensor | None = None,
+    shift: Tensor | None = None,
+    **after,
+) -> Tensor:
+    """`definition`, by a pair of kernels there and another back, in float32 whatever the types are.
 
-    return Finish.apply(x, skip, *After(**after), EPS)
+    x lies with channels innermost. The result has its type.
+    """
+    from models.networks.finishing import Finish  # Triton is not there on every machine
+
+    return Finish.apply(x, skip, gain, shift, After(**after), EPS)
 
 
 def inside(x: Tensor, width: int) -> Tensor:
@@ -67,11 +89,22 @@ def inside(x: Tensor, width: int) -> Tensor:
     return x[..., width:-width, width:-width] if width else x
 
 
+class Fusible(nn.Module):
+    """A module that can run fused as a `Stage` can; see `fuse`."""
+
+    fused = False
+
+    def runs_fused(self, x: Tensor) -> bool:
+        """Whether it does, with these features."""
+        wanted = self.fused and x.is_cuda and not torch.compiler.is_compiling()
+        return wanted and suits(x)
+
+
 def fuse(network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Let the stages of a network run fused, where that works with features of this type."""
-    for stage in network.modules():
-        if isinstance(stage, Stage):
-            stage.fused = works(device, dtype)
+    """Let the layers of a network run fused, where that works with features of this type."""
+    for layer in network.modules():
+        if isinstance(layer, Stage | Fusible):
+            layer.fused = works(device, dtype)
 
 
 def flat(layers: Sequence[nn.Module]) -> Iterator[nn.Module]:
@@ -155,13 +188,21 @@ def works(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def tried(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether kernels give what they should of a few numbers, and their gradients."""
+    """Whether kernels give what they should of a few numbers, and their gradients.
+
+    Without gain and shift, with those of channels, with those of pixels.
+    """
+    x, skip, gains = (12, 13), (14, 15), ([], [()] * 2, [(12, 13)] * 2)
+    return all(agreed([(2, 8, *size) for size in (x, skip, *own)], device, dtype) for own in gains)
+
+
+def agreed(shapes: list[tuple[int, ...]], device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether `finish` of random inputs of these shapes is near its definition in float32."""
     generator = torch.Generator().manual_seed(0)
-    x, skip = (torch.randn(2, 8, *size, generator=generator) for size in ((12, 13), (14, 15)))
+    drawn = [torch.randn(shape, generator=generator).to(device, dtype) for shape in shapes]
     results = []
     for function, kind in ((finish, dtype), (definition, torch.float32)):
-        own = [t.to(device, dtype).to(kind, memory_format=torch.channels_last) for t in (x, skip)]
-        leaves = [t.requires_grad_() for t in own]
+        leaves = [t.to(kind).detach().requires_grad_() for t in drawn]
         result = function(*leaves, slope=0.2, padding=1, skip_padding=1)
         gradients = torch.autograd.grad(result.square().sum(), leaves)
         results.append([t.float() for t in (result, *gradients)])

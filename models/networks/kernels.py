@@ -1,25 +1,23 @@
 """Triton kernels for instance norm, activation, sum and reflection padding, channels innermost.
 
-    y = pad(act((x - mean) / sqrt(var + eps)) + skip)
+    z = (x - mean) / sqrt(var + eps)
+    y = pad(act(z * (1 + gain) + shift) + skip)
 
 mean and var are those of each channel of each picture, in float32 whatever x is. x is [N, C, H, W],
 y [N, C, H + 2 pad, W + 2 pad], both in channels_last. act is a leaky ReLU: `slope` 1 is none, 0 a
 ReLU. skip lies inside a tensor that is padded by `skip_pad` pixels; its borders are not looked at.
 
+OF says what has a gain and a shift of its own: "nothing", then there are none; "channels" of each
+picture, [N, C]; or "pixels", [N, C, H, W] in channels_last.
+
 Two passes each way: moments in chunks of pixels, joined by the second pass (Chan et al. 1983), so
-that a mean far from zero costs no digits. `models/networks/fused.py` has the definition. With
-TRITON_INTERPRET=1 in the environment they run on a CPU, slowly.
+that a mean far from zero costs no digits. `models/networks/fused.py` has the definition, and
+`finishing.py` runs the kernels. With TRITON_INTERPRET=1 in the environment they run on a CPU,
+slowly.
 """
 
-import torch
 import triton
 import triton.language as tl
-from torch import Tensor
-from torch.autograd.function import once_differentiable
-
-CHUNKS = 32  # of a picture's pixels at most: each program of a second pass joins their moments
-PIXELS, CHANNELS = 128, 64  # that a program holds at a time
-WARPS = 8
 
 
 @triton.jit
@@ -65,10 +63,22 @@ def joined(means, squares, n, c, C, pixels, chunk, chunks, S: tl.constexpr):
 
 
 @triton.jit
+def modulation(gain, shift, n, c, C, place, inside, OF: tl.constexpr):
+    """1 + gain and shift of B channels, [1, B], or of pixels of them, [P, B]; not of nothing."""
+    if OF == "pixels":
+        factor = 1 + tl.load(gain + place, inside, 0.0).to(tl.float32)
+        term = tl.load(shift + place, inside, 0.0).to(tl.float32)
+    else:
+        factor = 1 + tl.load(gain + n * C + c, c < C, 0.0).to(tl.float32)[None, :]
+        term = tl.load(shift + n * C + c, c < C, 0.0).to(tl.float32)[None, :]
+    return factor, term
+
+
+@triton.jit
 def apply_kernel(
-    x, skip, y, means, squares, mean_out, scale_out,
+    x, skip, gain, shift, y, means, squares, mean_out, scale_out,
     C, H, W, chunk, chunks, slope, eps,
-    PAD: tl.constexpr, SKIP: tl.constexpr, SKIP_PAD: tl.constexpr,
+    OF: tl.constexpr, PAD: tl.constexpr, SKIP: tl.constexpr, SKIP_PAD: tl.constexpr,
     S: tl.constexpr, P: tl.constexpr, B: tl.constexpr,
 ):  # fmt: skip
     """y of P of its pixels, for B channels; the first program of a picture keeps its moments."""
@@ -89,6 +99,9 @@ def apply_kernel(
     inside = (at < padded)[:, None] & (c < C)[None, :]
     place = (n * pixels + row * W + column)[:, None] * C + c[None, :]
     value = (tl.load(x + place, inside, 0.0).to(tl.float32) - mean[None, :]) * scale[None, :]
+    if OF != "nothing":
+        factor, term = modulation(gain, shift, n, c, C, place, inside, OF)
+        value = value * factor + term
     value = tl.where(value > 0, value, value * slope)
     if SKIP:
         skip_wide = W + 2 * SKIP_PAD
@@ -145,12 +158,16 @@ def mirrored(at, which, length, PAD: tl.constexpr):
 
 @triton.jit
 def gradient_moments_kernel(
-    x, dy, dskip, mean_in, scale_in, sums, products,
+    x, gain, shift, dy, dskip, dgain, dshift, mean_in, scale_in, sums, products,
     C, H, W, chunk, slope,
-    PAD: tl.constexpr, SKIP: tl.constexpr, SKIP_PAD: tl.constexpr,
+    OF: tl.constexpr, PAD: tl.constexpr, SKIP: tl.constexpr, SKIP_PAD: tl.constexpr,
     P: tl.constexpr, B: tl.constexpr,
 ):  # fmt: skip
-    """Sums over a chunk of pixels of the gradient of z, and of it times z; the gradient of skip."""
+    """Sums over a chunk of pixels of a gradient, and of it times z; the gradient of skip.
+
+    It is that of z, but of z * (1 + gain) if gains are of channels, whose own gradients these sums
+    are. Gains and shifts of pixels have their gradients from here.
+    """
     n, s = tl.program_id(0).to(tl.int64), tl.program_id(1)
     c = tl.program_id(2) * B + tl.arange(0, B)
     pixels = H * W
@@ -170,11 +187,20 @@ def gradient_moments_kernel(
             tl.store(
                 dskip + there[:, None] * C + c[None, :], gradient.to(dskip.dtype.element_ty), inside
             )
-        value = tl.load(x + (n * pixels + at[:, None]) * C + c[None, :], inside, 0.0).to(tl.float32)
-        value = tl.where(inside, (value - mean[None, :]) * scale[None, :], 0.0)
+        place = (n * pixels + at[:, None]) * C + c[None, :]
+        z = tl.load(x + place, inside, 0.0).to(tl.float32)
+        z = tl.where(inside, (z - mean[None, :]) * scale[None, :], 0.0)
+        value = z
+        if OF != "nothing":
+            factor, term = modulation(gain, shift, n, c, C, place, inside, OF)
+            value = z * factor + term
         gradient = tl.where(value > 0, gradient, gradient * slope)
+        if OF == "pixels":
+            tl.store(dshift + place, gradient.to(dshift.dtype.element_ty), inside)
+            tl.store(dgain + place, (gradient * z).to(dgain.dtype.element_ty), inside)
+            gradient *= factor
         total += tl.sum(gradient, 0)
-        product += tl.sum(gradient * value, 0)
+        product += tl.sum(gradient * z, 0)
     place = (n * tl.num_programs(1) + s) * C + c
     tl.store(sums + place, total, c < C)
     tl.store(products + place, product, c < C)
@@ -182,111 +208,41 @@ def gradient_moments_kernel(
 
 @triton.jit
 def gradient_kernel(
-    x, dy, dx, mean_in, scale_in, sums, products,
+    x, gain, shift, dy, dx, dgain, dshift, mean_in, scale_in, sums, products,
     C, H, W, chunks, slope,
-    PAD: tl.constexpr, S: tl.constexpr, P: tl.constexpr, B: tl.constexpr,
+    OF: tl.constexpr, PAD: tl.constexpr, S: tl.constexpr, P: tl.constexpr, B: tl.constexpr,
 ):  # fmt: skip
-    """The gradient of P pixels of x, for B channels, from the sums of all chunks."""
+    """The gradient of P pixels of x, for B channels, from the sums of all chunks.
+
+    The first program of a picture keeps the gradients of gains and shifts of channels.
+    """
     n, c = tl.program_id(0).to(tl.int64), tl.program_id(2) * B + tl.arange(0, B)
     pixels = H * W
     s = tl.arange(0, S)
     known = (s < chunks)[:, None] & (c < C)[None, :]
     part = (n * chunks + s[:, None]) * C + c[None, :]
-    total = tl.sum(tl.load(sums + part, known, 0.0), 0) / pixels
-    product = tl.sum(tl.load(products + part, known, 0.0), 0) / pixels
+    total = tl.sum(tl.load(sums + part, known, 0.0), 0)
+    product = tl.sum(tl.load(products + part, known, 0.0), 0)
+    if OF == "channels":
+        own = (c < C) & (tl.program_id(1) == 0)
+        tl.store(dshift + n * C + c, total.to(dshift.dtype.element_ty), own)
+        tl.store(dgain + n * C + c, product.to(dgain.dtype.element_ty), own)
+    total, product = total / pixels, product / pixels
     mean = tl.load(mean_in + n * C + c, c < C, 0.0)
     scale = tl.load(scale_in + n * C + c, c < C, 0.0)
     at = tl.program_id(1) * P + tl.arange(0, P)
     inside = (at < pixels)[:, None] & (c < C)[None, :]
     gradient = folded(dy, n, at, at < pixels, c, C, H, W, PAD)
     place = (n * pixels + at[:, None]) * C + c[None, :]
-    value = (tl.load(x + place, inside, 0.0).to(tl.float32) - mean[None, :]) * scale[None, :]
+    z = (tl.load(x + place, inside, 0.0).to(tl.float32) - mean[None, :]) * scale[None, :]
+    value = z
+    if OF != "nothing":
+        factor, term = modulation(gain, shift, n, c, C, place, inside, OF)
+        value = z * factor + term
     gradient = tl.where(value > 0, gradient, gradient * slope)
-    gradient = (gradient - total[None, :] - value * product[None, :]) * scale[None, :]
+    if OF == "pixels":
+        gradient *= factor
+    gradient = (gradient - total[None, :] - z * product[None, :]) * scale[None, :]
+    if OF == "channels":
+        gradient *= factor
     tl.store(dx + place, gradient.to(dx.dtype.element_ty), inside)
-
-
-class Finish(torch.autograd.Function):
-    """y of the module's equation, with kernels both ways."""
-
-    @staticmethod
-    def forward(ctx, x, skip, slope: float, pad: int, skip_pad: int, eps: float) -> Tensor:
-        n, c, h, w = x.shape
-        if pad >= min(h, w):
-            raise ValueError(f"reflection padding of {pad} needs more than {h}x{w} pixels")
-        x = x.contiguous(memory_format=torch.channels_last)
-        if skip is not None:
-            skip = skip.contiguous(memory_format=torch.channels_last)
-        plan = Plan(x)
-        means, squares = plan.partial(x), plan.partial(x)
-        moments_kernel[plan.by_chunks](
-            x, means, squares, c, h * w, plan.chunk, plan.tile, plan.block, num_warps=WARPS
-        )
-        y = innermost(x, (n, c, h + 2 * pad, w + 2 * pad))
-        mean = torch.empty((n, c), dtype=torch.float32, device=x.device)
-        scale = torch.empty_like(mean)
-        apply_kernel[plan.by_tiles(y)](
-            x, skip, y, means, squares, mean, scale, c, h, w, plan.chunk, plan.chunks, slope, eps,
-            pad, skip is not None, skip_pad, plan.joint, plan.tile, plan.block, num_warps=WARPS,
-        )  # fmt: skip
-        ctx.save_for_backward(x, mean, scale)
-        ctx.how = slope, pad, skip_pad, None if skip is None else skip.dtype
-        return y
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, dy: Tensor):
-        x, mean, scale = ctx.saved_tensors
-        slope, pad, skip_pad, skip_dtype = ctx.how
-        n, c, h, w = x.shape
-        dy = dy.contiguous(memory_format=torch.channels_last)
-        plan = Plan(x)
-        sums, products = plan.partial(x), plan.partial(x)
-        dskip = None
-        if skip_dtype is not None:
-            shape = (n, c, h + 2 * skip_pad, w + 2 * skip_pad)
-            dskip = innermost(x, shape, skip_dtype)
-            if skip_pad:
-                dskip.zero_()  # its borders
-        gradient_moments_kernel[plan.by_chunks](
-            x, dy, dskip, mean, scale, sums, products, c, h, w, plan.chunk, slope,
-            pad, dskip is not None, skip_pad, plan.tile, plan.block, num_warps=WARPS,
-        )  # fmt: skip
-        dx = torch.empty_like(x)
-        gradient_kernel[plan.by_tiles(x)](
-            x, dy, dx, mean, scale, sums, products, c, h, w, plan.chunks, slope,
-            pad, plan.joint, plan.tile, plan.block, num_warps=WARPS,
-        )  # fmt: skip
-        return dx, dskip, None, None, None, None
-
-
-class Plan:
-    """How programs share the pixels and channels of x [N, C, H, W]."""
-
-    def __init__(self, x: Tensor):
-        n, c, h, w = x.shape
-        self.block = min(CHANNELS, triton.next_power_of_2(c))
-        self.tile = PIXELS
-        self.blocks = triton.cdiv(c, self.block)
-        self.pictures = n
-        wanted = triton.cdiv(h * w, self.tile)
-        enough = triton.cdiv(1024, n * self.blocks)  # programs that fill a GPU
-        self.chunks = max(1, min(wanted, CHUNKS, enough))
-        self.chunk = triton.cdiv(triton.cdiv(h * w, self.chunks), self.tile) * self.tile
-        self.chunks = triton.cdiv(h * w, self.chunk)
-        self.joint = triton.next_power_of_2(self.chunks)
-        self.by_chunks = (n, self.chunks, self.blocks)
-
-    def by_tiles(self, y: Tensor) -> tuple[int, int, int]:
-        return self.pictures, triton.cdiv(y.shape[2] * y.shape[3], self.tile), self.blocks
-
-    def partial(self, x: Tensor) -> Tensor:
-        shape = (self.pictures, self.chunks, x.shape[1])
-        return torch.empty(shape, dtype=torch.float32, device=x.device)
-
-
-def innermost(x: Tensor, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
-    """An empty tensor where x is, with its channels innermost."""
-    return torch.empty(
-        shape, dtype=dtype or x.dtype, device=x.device, memory_format=torch.channels_last
-    )

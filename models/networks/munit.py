@@ -10,7 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, layer_norm
 
-from models.networks.layers import InstanceNorm2d, ReflectionPad, ResnetBlock, Stage, UnbiasedConv2d
+from models.networks.fused import Fusible, finish
+from models.networks.layers import (
+    Conv2d,
+    InstanceNorm2d,
+    ReflectionPad,
+    ResnetBlock,
+    Stage,
+    UnbiasedConv2d,
+    keeping_layout,
+)
 
 DOWN = 4  # by how much a content is smaller than its picture
 TINY = 1e-6
@@ -112,7 +121,7 @@ class Decoder(nn.Module):
             )
             for before in (inner, inner // 2)
         )
-        self.out = nn.Sequential(ReflectionPad(3), nn.Conv2d(width, image_channels, 7), nn.Tanh())
+        self.out = nn.Sequential(ReflectionPad(3), Conv2d(width, image_channels, 7), nn.Tanh())
 
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
         x = content
@@ -124,7 +133,7 @@ class Decoder(nn.Module):
         return self.out(x)
 
 
-class AdainBlock(nn.Module):
+class AdainBlock(Fusible):
     """Residual block whose norms take their moments from outside.
 
     [B, C, h, w] and moments [B, 2, 2, C]: of each of both norms mean and deviation.
@@ -135,13 +144,18 @@ class AdainBlock(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.layers = nn.ModuleList(
-            nn.Sequential(ReflectionPad(1), nn.Conv2d(channels, channels, 3))
+            nn.Sequential(ReflectionPad(1), UnbiasedConv2d(channels, channels, 3))
             for _ in range(self.NORMS)
         )
 
     def forward(self, x: Tensor, moments: Tensor) -> Tensor:
         first, second = self.layers
-        y = torch.relu(adain(first(x), moments[:, 0]))
+        y = first(x)
+        if self.runs_fused(y):
+            y = finish(y, None, *gain_and_shift(moments[:, 0]), slope=0.0, padding=1)
+            _, conv = second  # what y is padded for
+            return finish(conv(y), x, *gain_and_shift(moments[:, 1]))
+        y = torch.relu(adain(y, moments[:, 0]))
         return x + adain(second(y), moments[:, 1])
 
 
@@ -150,6 +164,15 @@ def adain(x: Tensor, moments: Tensor, eps: float = 1e-5) -> Tensor:
     variance, mean = torch.var_mean(x, (2, 3), keepdim=True, correction=0)
     shift, scale = moments[..., None, None].unbind(1)
     return scale * (x - mean) * torch.rsqrt(variance + eps) + shift
+
+
+def gain_and_shift(moments: Tensor) -> tuple[Tensor, Tensor]:
+    """What `finish` takes of moments [B, 2, C]: the scale less 1, and the shift, [B, C] each.
+
+    In half precision a scale near 0 would lose its digits by that.
+    """
+    shift, scale = moments.unbind(1)
+    return scale.to(torch.promote_types(scale.dtype, torch.float32)) - 1, shift
 
 
 class SampleNorm(nn.Module):
@@ -161,7 +184,7 @@ class SampleNorm(nn.Module):
         self.shift = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        normed = layer_norm(x, x.shape[1:])
+        normed = keeping_layout(lambda y: layer_norm(y, y.shape[1:]), x)
         return normed * self.scale[:, None, None] + self.shift[:, None, None]
 
 
@@ -175,11 +198,11 @@ class MultiScaleDiscriminator(nn.Module):
             nn.Sequential(
                 *(
                     nn.Sequential(
-                        ReflectionPad(1), nn.Conv2d(before, after, 4, stride=2), nn.LeakyReLU(SLOPE)
+                        ReflectionPad(1), Conv2d(before, after, 4, stride=2), nn.LeakyReLU(SLOPE)
                     )
                     for before, after in zip(widths, widths[1:], strict=False)
                 ),
-                nn.Conv2d(widths[-1], 1, 1),
+                Conv2d(widths[-1], 1, 1),
             )
             for _ in range(scales)
         )
@@ -215,7 +238,7 @@ def normed(before: int, after: int, side: int, stride: int) -> tuple[nn.Module, 
 
 
 def plain(
-    before: int, after: int, side: int, stride: int, kind: type = nn.Conv2d
+    before: int, after: int, side: int, stride: int, kind: type = Conv2d
 ) -> tuple[nn.Module, ...]:
     """A reflection-padded convolution and ReLU."""
     pad = ReflectionPad((side - 1) // 2)
