@@ -1,7 +1,6 @@
 """Networks: built by name from keywords, called with plain tensors."""
 
 from torch import nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from models.networks.initialization import SCHEMES, initialize
 from models.networks.insta_gan import (
@@ -11,6 +10,7 @@ from models.networks.insta_gan import (
     StackedGenerator,
 )
 from models.networks.layers import NORMS, SpectralConv2d
+from models.networks.spectral import spectral_norm
 
 GENERATORS = {"set": SetGenerator, "basic": StackedGenerator}
 DISCRIMINATORS = {"set": SetDiscriminator, "basic": StackedDiscriminator}

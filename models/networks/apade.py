@@ -15,9 +15,17 @@ from torch.nn.functional import (
     leaky_relu,
     max_pool2d,
 )
-from torch.nn.utils.parametrizations import spectral_norm
 
-from models.networks.layers import InstanceNorm2d, SpectralConv2d, Stage, UnbiasedSpectralConv2d
+from models.networks.fused import NO_ACTIVATION, Fusible, finish
+from models.networks.layers import (
+    Conv2d,
+    InstanceNorm2d,
+    SpectralConv2d,
+    Stage,
+    UnbiasedSpectralConv2d,
+    laid_like,
+)
+from models.networks.spectral import normed_weights, spectral_norm
 
 SLOPE = 0.2
 HIDDEN = 2  # channels between a map and its scale and shift, in widths
@@ -62,7 +70,7 @@ class ApadeGenerator(nn.Module):
                 for before, after in zip([image_channels, *widths], widths, strict=False)
             )
         )
-        self.map = nn.Conv2d(map_channels, deepest, 3, padding=1)
+        self.map = Conv2d(map_channels, deepest, 3, padding=1)
         how = (map_channels, hidden)
         self.head, self.middle_0, self.middle_1 = (
             SpadeBlock(deepest, deepest, *how) for _ in range(3)
@@ -71,15 +79,17 @@ class ApadeGenerator(nn.Module):
             SpadeBlock(before, after, *how)
             for before, after in zip(widths[::-1], widths[-2::-1], strict=False)
         )
-        self.foreground = nn.Conv2d(width, image_channels, 3, padding=1)
-        self.fusion = nn.Conv2d(width, 1, 3, padding=1)
+        self.foreground = Conv2d(width, image_channels, 3, padding=1)
+        self.fusion = Conv2d(width, 1, 3, padding=1)
 
     def forward(self, background: Tensor, layout: Tensor) -> tuple[Tensor, Tensor]:
+        layout = laid_like(layout, background)
         small = interpolate(layout, scale_factor=0.5**self.halvings, mode="nearest")
-        x = self.head(self.encoder(background) + self.map(small), layout)
-        x = self.middle_1(self.middle_0(doubled(x), layout), layout)
-        for block in self.up:
-            x = block(doubled(x), layout)
+        with normed_weights(self):
+            x = self.head(self.encoder(background) + self.map(small), layout)
+            x = self.middle_1(self.middle_0(doubled(x), layout), layout)
+            for block in self.up:
+                x = block(doubled(x), layout)
         x = leaky_relu(x, SLOPE)
         return torch.tanh(self.foreground(x)), torch.sigmoid(self.fusion(x))
 
@@ -104,29 +114,33 @@ class SpadeBlock(nn.Module):
         layout = interpolate(layout, x.shape[-2:], mode="nearest")
         result = x
         for norm, layer in zip(self.norms, self.layers, strict=True):
-            result = layer(leaky_relu(norm(result, layout), SLOPE))
+            result = layer(norm(result, layout, SLOPE))
         if self.shortcut is not None:
             x = self.shortcut(self.shortcut_norm(x, layout))
         return x + result
 
 
-class Spade(nn.Module):
+class Spade(Fusible):
     """Instance norm whose scale and shift are read from a map of the same size (SPADE, Eq. 1).
 
-    SPADE normalises over batches, on many GPUs; batches are one or two pictures here, and a
-    picture's result should not depend on the others.
+    After it comes a leaky ReLU of the given slope; 1 is none. SPADE normalises over batches, on
+    many GPUs; batches are one or two pictures here, and a picture's result should not depend on the
+    others.
     """
 
     def __init__(self, channels: int, map_channels: int, hidden: int):
         super().__init__()
         self.norm = InstanceNorm2d(channels)
-        self.read = nn.Conv2d(map_channels, hidden, 3, padding=1)
+        self.read = Conv2d(map_channels, hidden, 3, padding=1)
         self.scale = nn.Conv2d(hidden, channels, 3, padding=1)
         self.shift = nn.Conv2d(hidden, channels, 3, padding=1)
 
-    def forward(self, x: Tensor, layout: Tensor) -> Tensor:
+    def forward(self, x: Tensor, layout: Tensor, slope: float = NO_ACTIVATION) -> Tensor:
         read = torch.relu(self.read(layout))
-        return self.norm(x) * (1 + self.scale(read)) + self.shift(read)
+        if self.runs_fused(x):
+            return finish(x, gain=self.scale(read), shift=self.shift(read), slope=slope)
+        result = self.norm(x) * (1 + self.scale(read)) + self.shift(read)
+        return leaky_relu(result, slope) if slope != NO_ACTIVATION else result
 
 
 class ImageDiscriminator(nn.Module):
@@ -145,12 +159,13 @@ class ImageDiscriminator(nn.Module):
         )
 
     def forward(self, image: Tensor, layout: Tensor) -> list[list[Tensor]]:
-        x = torch.cat([layout, image], 1)
+        x = torch.cat([laid_like(layout, image), image], 1)
         outputs = []
-        for i, layers in enumerate(self.scales):
-            if i:
-                x = avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
-            outputs.append(run_layers(layers, x))
+        with normed_weights(self):
+            for i, layers in enumerate(self.scales):
+                if i:
+                    x = avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+                outputs.append(run_layers(layers, x))
         return outputs
 
 

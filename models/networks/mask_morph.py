@@ -8,17 +8,19 @@ what becomes of one depends on the picture and on its own mask alone.
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, leaky_relu, max_pool2d
-from torch.nn.utils.parametrizations import spectral_norm
 
 from models.networks.insta_gan import instance_rows, spread
 from models.networks.layers import (
+    Conv2d,
     InstanceNorm2d,
     ReflectionPad,
     ResnetBlock,
     SpectralConv2d,
     Stage,
     UnbiasedConv2d,
+    laid_like,
 )
+from models.networks.spectral import normed_weights, spectral_norm
 
 STRIDE = 4  # of the features that masks are morphed in
 KERNELS = (1, 3, 5, 7)  # of the branches of a MiniIncep block
@@ -49,14 +51,14 @@ class MaskGenerator(nn.Module):
         )
         self.label = nn.Linear(n_labels, LABEL)
         # No norm here: an instance norm would take the label, which is constant, away again.
-        self.join = nn.Conv2d(inner + LABEL, inner, 1)
+        self.join = Conv2d(inner + LABEL, inner, 1)
         self.morph = nn.Sequential(*(MiniIncep(inner) for _ in range(n_blocks)))
         self.up = nn.ModuleList(
             Stage(nn.Upsample(scale_factor=2), *normed(UnbiasedConv2d(before, after, 3, padding=1)))
             for before, after in ((inner, 2 * width), (2 * width, width))
         )
         self.heads = nn.ModuleList(
-            nn.Conv2d(channels, 1, side, padding=side // 2)
+            Conv2d(channels, 1, side, padding=side // 2)
             for channels, side in ((inner, 3), (2 * width, 3), (width, 7))
         )
         self.sigmoid = RecoverableSigmoid()
@@ -78,6 +80,7 @@ class MaskGenerator(nn.Module):
         planes = embedded[..., None, None] * own[:, None]  # [R, T, LABEL, h, w]
         repeated = features[:, None].expand(-1, count, -1, -1, -1)
         joined = torch.cat([repeated, planes], 2).flatten(0, 1)  # [R T, C + LABEL, h, w]
+        joined = laid_like(joined, features)
         levels = self.levels(self.morph(torch.relu(self.join(joined))))
         there = present[:, :, None, None, None]
         return tuple(
@@ -167,10 +170,11 @@ class MaskDiscriminator(nn.Module):
         own = masks.flatten(0, 1)[rows].unsqueeze(1)
         planes = label[rows // present.shape[1], :, None, None].expand(-1, -1, *own.shape[2:])
         features, found = torch.cat([own, planes], 1), []
-        for layer in self.layers:
-            features = leaky_relu(layer(features), SLOPE)
-            found.append(features)
-        scores = [head(x).squeeze(1) for head, x in zip(self.heads, found[-2:], strict=True)]
+        with normed_weights(self):
+            for layer in self.layers:
+                features = leaky_relu(layer(features), SLOPE)
+                found.append(features)
+            scores = [head(x).squeeze(1) for head, x in zip(self.heads, found[-2:], strict=True)]
         there = present[:, :, None, None]
         fine, coarse = (spread(score, rows, present) * there for score in scores)
         return fine, coarse
