@@ -68,19 +68,22 @@ def recorded_convolutions(networks) -> Iterator[Counter]:
         normed = hasattr(layer, "parametrizations")
         weight = layer.parametrizations.weight.original if normed else layer.weight
         transposed = isinstance(layer, nn.ConvTranspose2d)
-        calls[
-            Convolution(
-                transposed,
-                tuple(inputs[0].shape),
-                tuple(weight.shape),
-                tuple(output.shape),
-                layer.stride,
-                layer.padding,
-                layer.output_padding,
-                inputs[0].requires_grad,
-                weight.requires_grad and torch.is_grad_enabled(),
-            )
-        ] += 1
+        tensors = [x for x in inputs if isinstance(x, torch.Tensor)]
+        for x in tensors:  # what samples share is convolved by a part of the weight of its own
+            part = (x.shape[1], *weight.shape[1:]) if len(tensors) > 1 else weight.shape
+            calls[
+                Convolution(
+                    transposed,
+                    tuple(x.shape),
+                    tuple(part),
+                    (len(x), *output.shape[1:]),
+                    layer.stride,
+                    layer.padding,
+                    layer.output_padding,
+                    x.requires_grad,
+                    weight.requires_grad and torch.is_grad_enabled(),
+                )
+            ] += 1
 
     layers = [
         layer

@@ -9,9 +9,11 @@ A step is one batch: all its groups, each with an update of the generators and o
 discriminators. The floor is the same convolutions, forward and backward with the gradients that the
 step needs of each, in the same precision, one after the other in the faster memory format of two;
 it is measured in the same process right after the steps. "of matrices" is the share of the speed
-at which large matrices alone are multiplied in that precision. Every configuration has a process of
-its own, whose peak memory is counted from before the first step, without a pool of past fakes;
-beside it stands what train.py says at its start, which has the weights in it.
+at which large matrices alone are multiplied in that precision. On a GPU "launches" are the kernels
+that a step runs, and "conversions" those of them that only change a layout for cuDNN. Every
+configuration has a process of its own, whose peak memory is counted from before the first step,
+without a pool of past fakes; beside it stands what train.py says at its start, which has the
+weights in it.
 """
 
 import argparse
@@ -21,10 +23,11 @@ import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -42,7 +45,16 @@ from util.errors import UserError, command
 from util.files import write_text
 from util.memory import enough_memory
 
-SWITCHES = ("--checkpoint_activations", "--channels_last", "--compile", "--no_fused")
+SWITCHES = (
+    "--checkpoint_activations",
+    "--channels_last",
+    "--compile",
+    "--no_fused",
+    "--cuda_graphs",
+)
+COPIES = ("Memcpy", "Memset")  # which the profiler counts with kernels
+CONVERSIONS = ("nchwtonhwc", "nhwctonchw")  # in names of cuDNN's kernels, in small letters
+WARM_UP = 3  # steps; a graph is made in the second one
 DTYPES = {name: HALF.get(name, torch.float32) for name in PRECISIONS}
 
 
@@ -88,7 +100,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--steps",
         type=int,
         default=3,
-        help="steps to time, after one to warm up; 0: no time, peak memory alone",
+        help="steps to time, after some to warm up; 0: no time, peak memory alone",
     )
     parser.add_argument("--gpu_ids", default="auto", help="as in train.py; -1: CPU")
     for flag in SWITCHES:
@@ -134,10 +146,11 @@ def measure(args: argparse.Namespace, batch: int, precision: str) -> dict:
         model.step(scenes)
 
     before = memory(device)
-    step()  # to warm up
+    for _ in range(WARM_UP):
+        step()
     figures = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu(),
-        "precision": precision,
+        "precision": f"{precision}, graphs" if args.cuda_graphs else precision,
         "batch_size": batch,
         "peak_megabytes": memory(device, peak=True) - before,
         "estimated_megabytes": estimate(opt, scenes)[0] / 1e6,
@@ -155,7 +168,8 @@ def speed(
     """Seconds of a step and of its convolutions alone, and what follows from them."""
     device = model.device
     seconds = statistics.median(timed(step, device) for _ in range(args.steps))
-    share = convolution_share(step, device)
+    shares = profiled(step, device)
+    model.graphs = None  # hooks see the layers of calls that are made
     for wrapped in model.executions.values():
         execution = getattr(wrapped, "module", wrapped)  # inside DataParallel
         execution.compiled = None  # hooks see the layers of networks that are not compiled
@@ -171,7 +185,7 @@ def speed(
         "pictures_per_second": batch / seconds,
         "floor_seconds": floor,
         "step_over_floor": seconds / floor,
-        "convolution_share": share,
+        **shares,
         "teraflop_per_step": flops / 1e12,
         "teraflop_per_second": flops / seconds / 1e12,
         "share_of_matrix_peak": flops / seconds / matrices,
@@ -223,15 +237,34 @@ def memory(device: torch.device, peak: bool = False) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
-def convolution_share(step: Callable[[], None], device: torch.device) -> float:
-    """The share of a step's time that is spent inside convolutions, by the profiler."""
+def profiled(step: Callable[[], None], device: torch.device) -> dict[str, float]:
+    """The share of a step's time that is spent inside convolutions; on a GPU its kernels."""
     on_gpu = device.type == "cuda"
     with profile(activities=[ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * on_gpu]) as recording:
         step()
+    events = recording.key_averages()
     attribute = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    times = {event.key: getattr(event, attribute) for event in recording.key_averages()}
+    times = {event.key: getattr(event, attribute) for event in events}
     convolutions = sum(value for key, value in times.items() if "conv" in key.lower())
-    return convolutions / sum(times.values())
+    share = {"convolution_share": convolutions / sum(times.values())}
+    return share | (kernels(events) if on_gpu else {})
+
+
+def kernels(events: Iterable) -> dict[str, int]:
+    """How many kernels a GPU ran, and how many of them only changed a layout for cuDNN."""
+    own = [
+        event
+        for event in events
+        if event.device_type == DeviceType.CUDA
+        and not event.is_user_annotation
+        and not event.key.startswith(COPIES)
+    ]
+    converting = [x for x in own if any(name in x.key.lower() for name in CONVERSIONS)]
+    return {"launches": count(own), "layout_conversions": count(converting)}
+
+
+def count(events: Iterable) -> int:
+    return sum(event.count for event in events)
 
 
 # ---- report
@@ -244,6 +277,8 @@ COLUMNS = {
     "floor, s": ("floor_seconds", "{:.3g}"),
     "step/floor": ("step_over_floor", "{:.2f}"),
     "in convolutions": ("convolution_share", "{:.0%}"),
+    "launches": ("launches", "{}"),
+    "conversions": ("layout_conversions", "{}"),
     "TFLOP/step": ("teraflop_per_step", "{:.3g}"),
     "TFLOP/s": ("teraflop_per_second", "{:.3g}"),
     "of matrices": ("share_of_matrix_peak", "{:.0%}"),

@@ -1,18 +1,23 @@
 """The benchmarks run, and what they count is right."""
 
 import json
+import re
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.autograd import DeviceType
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import (
     convolutions,
     data_loading,
+    edge_layers,
     loggers,
     model_cost,
     option_cost,
     saving,
+    scaling,
     style_cost,
     train_step,
 )
@@ -26,11 +31,28 @@ def test_the_step_is_measured(tmp_path, capsys):
     assert [figures["batch_size"] for figures in found] == [1, 2]
     for figures in found:
         assert figures["seconds_per_step"] > 0 and figures["floor_seconds"] > 0
-        assert 0 < figures["convolution_share"] < 1
+        assert 0 < figures["convolution_share"] < 1 and "launches" not in figures
     ratio = found[1]["teraflop_per_step"] / found[0]["teraflop_per_step"]
     assert ratio == pytest.approx(2, rel=0.01)
     table = capsys.readouterr().out.splitlines()
     assert len(table) == 5 and "step/floor" in table[2]
+
+
+def test_kernels_of_a_gpu_are_counted():
+    gpu, cpu = DeviceType.CUDA, DeviceType.CPU
+    found = [
+        ("void cudnn::engines_precompiled::nchwToNhwcKernel<half>", gpu, 3),
+        ("void cudnn::ops::nhwctonchwkernel", gpu, 2),
+        ("void at::native::elementwise_kernel", gpu, 10),
+        ("Memcpy HtoD (Pinned -> Device)", gpu, 7),
+        ("Optimizer.step#Adam.step", gpu, 2),
+        ("aten::convolution", cpu, 90),
+    ]
+    events = [
+        SimpleNamespace(key=key, device_type=kind, count=n, is_user_annotation="#" in key)
+        for key, kind, n in found
+    ]
+    assert train_step.kernels(events) == {"launches": 15, "layout_conversions": 5}
 
 
 def test_convolutions_are_counted_as_pytorch_counts_them():
@@ -112,3 +134,41 @@ def test_what_models_cost_is_measured(tmp_path, capsys):
     with pytest.raises(SystemExit):
         model_cost.main(["--only", "PixGAN"])
     one_line_error(capsys, "--only PixGAN", "CycleGAN")
+
+
+def test_layers_of_few_channels_are_measured_in_ways_that_agree(capsys):
+    x = torch.randn(2, 3, 12, 14, dtype=torch.float64)
+    weight = torch.randn(5, 3, 7, 7, dtype=torch.float64)
+    for way in edge_layers.WAYS.values():
+        torch.testing.assert_close(way(x, weight), torch.nn.functional.conv2d(x, weight))
+    words = "--size 8 --width 2 --batch_size 1 --rounds 1 --precision fp32 --gpu_ids -1"
+    edge_layers.main(words.split())
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[-16:]]
+    assert [row[:3] for row in rows[::4]] == [[a, "to", b] for a, b in ("32", "42", "23", "21")]
+    assert [row[3] for row in rows] == 4 * [*edge_layers.WAYS]
+    assert rows[0][-1] == "1.00" and all(float(row[-1]) > 0 for row in rows)
+    with pytest.raises(SystemExit):
+        edge_layers.main(["--size", "9"])
+    one_line_error(capsys, "--size 9", "even")
+
+
+def test_ways_that_disagree_are_not_timed(monkeypatch):
+    monkeypatch.setitem(edge_layers.WAYS, "eights", lambda *x: 2 * edge_layers.plain(*x))
+    inputs = edge_layers.drawn(
+        3, 2, edge_layers.parse(["--size", "8", "--batch_size", "1"]), torch.device("cpu")
+    )
+    with pytest.raises(RuntimeError, match="eights"):
+        edge_layers.check(inputs)
+
+
+def test_what_processes_exchange_is_told(capsys):
+    """Half the bytes if they are compressed; less of it the more steps take."""
+    words = "--size 24 --ngf 4 --instances 2 --rounds 1 --seconds 0.01 1 --inside 1 --between 0.1"
+    scaling.main(["--compress_gradients", *words.split()])
+    said = capsys.readouterr().out
+    assert "two processes here" in said and "efficiency" in said
+    shares = [float(share) for share in re.findall(r"([\d.]+)%", said)]
+    assert len(shares) == 4 and shares[0] < shares[1] <= 100
+    scaling.main([*words.split(), "--rounds", "0"])
+    half, full = (float(text.split()[0]) for text in (said, capsys.readouterr().out))
+    assert half == pytest.approx(full / 2, abs=0.1)

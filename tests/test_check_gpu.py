@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -234,6 +235,23 @@ def test_saved_tensors_are_compared_to_the_bit(tmp_path):
         checks.same_tensors(a, d)
 
 
+@pytest.mark.parametrize(
+    "figures,status,detail",
+    [
+        ({"launches": 70, "layout_conversions": 0}, "passed", "none of 70 kernels"),
+        ({"launches": 70, "layout_conversions": 3}, "failed", "3 of 70 kernels convert layouts"),
+        ({}, "failed", "PyTorch's profiler sees no kernels"),
+    ],
+)
+def test_a_step_that_converts_layouts_has_failed(tmp_path, monkeypatch, figures, status, detail):
+    monkeypatch.setattr(checks, "SPEED", tmp_path / "speed.py")
+    file = f"import sys; open(sys.argv[sys.argv.index('--json') + 1], 'w').write({json.dumps([figures])!r})"
+    checks.SPEED.write_text(file)
+    result = call(replace(checks.layout_check(dry=True), why_not=""), tmp_path)
+    assert result.status == status and result.detail.startswith(detail)
+    assert checks.layout_check(dry=True).why_not and not result.figures
+
+
 def test_two_gpus_are_used_where_they_are(monkeypatch):
     for count, why_not in ((1, "two GPUs are needed, PyTorch sees 1"), (2, "")):
         monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
@@ -242,8 +260,8 @@ def test_two_gpus_are_used_where_they_are(monkeypatch):
 
 def test_on_a_gpu_everything_is_checked(monkeypatch):
     names = [check.name for check in checks.all_checks(dry=False) if not check.why_not]
-    assert "steps/insta_gan/tf32" in names and "compile" in names
-    assert names[-3:] == ["speed/bf16/16", "speed/tf32/16", "speed/fp32/16"]
+    assert {"steps/insta_gan/tf32", "compile", "layout/bf16"} <= {*names}
+    assert names[-3:] == ["speed/graphs/16", "speed/tf32/16", "speed/fp32/16"]
     (dry,) = checks.chosen(checks.all_checks(dry=True), ["compile"])
     (asked,) = checks.chosen(checks.all_checks(dry=True, asked=["compile"]), ["compile"])
     assert dry.why_not and not asked.why_not
@@ -272,3 +290,25 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys):
     missing = "tqdm, scipy missing:", "pip install -r"
     refused(capsys, lambda: check_gpu.main(["--dry"]), *missing)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "said,status,detail",
+    [
+        (
+            "note: CUDA graphs are used, the first one keeps 20 MB of memory",
+            "passed",
+            "2 steps, CUDA",
+        ),
+        ("note: --cuda_graphs does not work here, going on without it (why)", "failed", "note: --"),
+        ("nothing", "failed", "no graph was made"),
+    ],
+)
+def test_a_model_that_trains_without_its_graphs_has_failed(
+    tmp_path, monkeypatch, said, status, detail
+):
+    monkeypatch.setattr(checks, "train", lambda *_: f"device: GPU\n{said}\n")
+    monkeypatch.setattr(checks, "finite_losses", lambda *_: [1, 2])
+    result = call(Check("graphs", 30, partial(checks.graphs, "")), tmp_path)
+    assert result.status == status and result.detail.startswith(detail)
+    assert all(check.why_not for check in checks.graph_checks(dry=True))

@@ -39,7 +39,7 @@ def test_a_batch_gives_the_mean_of_its_samples(name):
     for key, loss in losses.items():
         assert torch.allclose(loss, (singles[0][0][key] + singles[1][0][key]) / 2, atol=1e-10)
     for key, gradient in grads.items():
-        assert gradient.abs().max() > 0, key
+        assert gradient.any() or key.endswith("bias"), key  # which a norm may take away
         assert torch.allclose(gradient, (singles[0][1][key] + singles[1][1][key]) / 2, atol=1e-10)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from test_execution import gradient_difference, scenes
-from test_fused import CASES, same_as_the_definition
+from test_fused import CASES, OF, same_as_the_definition
 from test_guard import spoil
 
 import test as test_command
@@ -76,9 +76,40 @@ def test_kernels_are_used_here(dtype):
     assert works(torch.device("cuda", 0), dtype)
 
 
+@pytest.mark.parametrize("of", OF)
 @pytest.mark.parametrize("case", CASES)
-def test_compiled_kernels_do_what_their_definition_says(case):
-    same_as_the_definition(finish, CASES[case], torch.device("cuda"))
+def test_compiled_kernels_do_what_their_definition_says(case, of):
+    same_as_the_definition(finish, CASES[case], of, torch.device("cuda"))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_steps_by_cuda_graphs_are_those_without(precision, capsys):
+    """Losses of later steps, of two classes of shapes in turns, and the gradients of the last."""
+    batches = scenes([2, 1], [1, 2]), scenes([2, 2], [1, 2], seed=3)
+    words, models = f"--ins_per 1 --precision {precision} --deterministic", []
+    for more in ("", "--cuda_graphs"):
+        models.append(model_on(GPU, f"{words} {more}"))
+        for number in range(8):
+            models[-1].step(batches[number % 2], 2 * number)
+    plain, other = models
+    assert other.graphs.works and len(other.graphs.graphs) >= 4
+    assert capsys.readouterr().out.count("CUDA graphs are used") == 1
+    for name, loss in plain.get_current_losses().items():
+        assert other.get_current_losses()[name] == pytest.approx(loss, rel=1e-3), name
+    if precision != "fp16":  # whose gradients are scaled
+        assert gradient_difference(plain, other) < 1e-2
+
+
+def test_a_broken_update_of_a_cuda_graph_is_not_made():
+    model, batch = model_on(GPU, "--ins_per 1 --cuda_graphs"), scenes([2, 1], [1, 2])
+    for number in range(4):
+        assert model.step(batch, 2 * number) is None
+    before = weights(model)
+    broken = scenes([2, 1], [1, 2], seed=3)
+    broken["A"].image[0, 0, 0, 0] = float("nan")
+    assert [model.step(own, number) for own, number in ((broken, 8), (batch, 10))] == [None, 8]
+    assert all(torch.equal(value, before[name]) for name, value in weights(model).items())
+    assert any(loss.isnan() for loss in model.recover().losses.values())
 
 
 def test_a_broken_update_is_found_one_step_later_and_not_made(monkeypatch):

@@ -5,6 +5,7 @@ import torch
 
 from conftest import random_scene
 from models.networks import build_discriminator, build_generator
+from models.networks.layers import ConvTranspose2d, UnbiasedConvTranspose2d
 from models.networks.official import from_official, infer_generator, to_official
 
 
@@ -208,8 +209,30 @@ def test_recomputed_activations_give_the_same_gradients_from_fewer_tensors(words
             image, masks = call(network, scene)
         weights = sum(w.untyped_storage().nbytes() for w in network.parameters())
         (image.square().mean() + masks.square().mean()).backward()
-        return [w.grad for w in network.parameters()], sum(kept.values()) - weights
+        gradients = [w.grad for w in network.parameters() if w.grad is not None]
+        return gradients, sum(kept.values()) - weights
 
     (plain, all_bytes), (again, few_bytes) = gradients(False), gradients(True)
     assert all(torch.equal(one, other) for one, other in zip(plain, again, strict=True))
     assert few_bytes < all_bytes / 2
+
+
+@pytest.mark.parametrize("kind", [ConvTranspose2d, UnbiasedConvTranspose2d])
+def test_what_samples_share_is_convolved_once(kind):
+    """Value and gradients are those of the convolution of all channels of every sample."""
+    torch.manual_seed(0)
+    layer = kind(5, 4, 3, stride=2, padding=1, output_padding=1).double()
+    own, shared = (
+        torch.randn(*shape, 3, 4, dtype=torch.float64, requires_grad=True)
+        for shape in ((6, 2), (2, 3))
+    )
+    results = []
+    for function in (
+        lambda: layer(own, shared, lambda x: x.repeat_interleave(3, 0)),
+        lambda: layer(torch.cat([own, shared.repeat_interleave(3, 0)], 1)),
+    ):
+        result = function()
+        leaves = [own, shared, layer.weight]
+        results.append([result, *torch.autograd.grad(result.pow(3).sum(), leaves)])
+    for one, other in zip(*results, strict=True):
+        assert torch.allclose(one, other, rtol=1e-12, atol=1e-12)

@@ -8,6 +8,8 @@ from torch import nn
 
 from models.networks.layers import (
     NORMS,
+    Conv2d,
+    ConvTranspose2d,
     ReflectionPad,
     ResnetBlock,
     SpectralConv2d,
@@ -44,7 +46,7 @@ def resnet_encoder(
 
 def resnet_decoder(out_channels: int, width: float, *, norm: str) -> Stage:
     """Decoder of CycleGAN's generator, [B, 4 width, H/4, W/4] -> [B, out, H, W] in [-1, 1]."""
-    bias, conv = needs_bias(norm), conv_before(norm, nn.ConvTranspose2d)
+    bias, conv = needs_bias(norm), conv_before(norm, ConvTranspose2d)
     outer, middle, inner = (round(scale * width) for scale in (1, 2, 4))
     twice = {"stride": 2, "padding": 1, "output_padding": 1}
     layers: list[nn.Module] = []
@@ -54,7 +56,7 @@ def resnet_decoder(out_channels: int, width: float, *, norm: str) -> Stage:
             NORMS[norm](after),
             nn.ReLU(),
         ]
-    layers += [ReflectionPad(3), nn.Conv2d(outer, out_channels, 7), nn.Tanh()]
+    layers += [ReflectionPad(3), Conv2d(outer, out_channels, 7), nn.Tanh()]
     return Stage(*layers)
 
 
@@ -86,6 +88,6 @@ def patch_classifier(channels: int, *, norm: str) -> Stage:
     )
 
 
-def patch_conv(before: int, after: int, *, stride: int, norm: str = "none") -> nn.Conv2d:
+def patch_conv(before: int, after: int, *, stride: int, norm: str = "none") -> Conv2d:
     """4x4 convolution of a PatchGAN, before a norm of this name."""
     return conv_before(norm, SpectralConv2d)(before, after, 4, stride=stride, padding=1)

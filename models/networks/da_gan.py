@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from models.networks.layers import NORMS
+from models.networks.layers import NORMS, Conv2d
 
 SLOPE = 0.2
 SOFT = 1.6  # sharpness of windows in the beginning, per half of their side
@@ -187,7 +187,7 @@ class RegionDecoder(nn.Module):
             *normed(inner, 2 * width),
             nn.Upsample(scale_factor=2),
             *normed(2 * width, width),
-            nn.Conv2d(width, image_channels, 3, padding=1),
+            Conv2d(width, image_channels, 3, padding=1),
             nn.Tanh(),
         )
 
@@ -205,7 +205,7 @@ class Judge(nn.Module):
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
             norm = [NORMS["batch"](after)] if i else []
-            conv = nn.Conv2d(before, after, 4, stride=2, padding=1, bias=not norm)
+            conv = Conv2d(before, after, 4, stride=2, padding=1, bias=not norm)
             layers += [conv, *norm, nn.LeakyReLU(SLOPE)]
         height, width_left = (side // 2**halvings for side in size)
         self.layers = nn.Sequential(*layers, nn.Flatten())
@@ -260,7 +260,7 @@ class BatchBlock(nn.Module):
 
 def normed(before: int, after: int, stride: int = 1) -> tuple[nn.Module, ...]:
     """A 3x3 convolution, batch norm and ReLU."""
-    conv = nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False)
+    conv = Conv2d(before, after, 3, stride=stride, padding=1, bias=False)
     return conv, NORMS["batch"](after), nn.ReLU()
 
 

@@ -5,16 +5,15 @@ Discriminators   (image, masks, present) -> patch scores [B, 1, h, w]
 
 image [B, C, H, W] and masks [B, N, H, W] in [-1, 1]; present [B, N] says which masks are instances.
 An absent mask has no influence; generators make -1 of it. H and W are multiples of 4. `recompute`
-trades time for memory in training, see `run_stage`. Of the first `settled` masks a discriminator
+trades time for memory in training, see `Stage`. Of the first `settled` masks a discriminator
 keeps nothing for a backward pass, so that memory does not grow with the masks of earlier groups.
 Build discriminators with `build_discriminator`, which adds the spectral norm after initialisation.
 """
 
-from contextlib import nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from models.networks.blocks import (
     patch_classifier,
@@ -23,7 +22,8 @@ from models.networks.blocks import (
     resnet_decoder,
     resnet_encoder,
 )
-from models.networks.layers import Stage, run_stage
+from models.networks.layers import Stage, keeping_layout, laid_like
+from models.networks.spectral import normed_weights
 
 
 class SetGenerator(nn.Module):
@@ -49,17 +49,28 @@ class SetGenerator(nn.Module):
 
     def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         rows = instance_rows(present)  # [K], the instances' places among the B N masks
-        samples = rows // present.shape[1]  # [K], which picture they belong to
         own = masks.flatten(0, 1)[rows].unsqueeze(1)  # [K, 1, H, W]
-        mask_features = run_stage(self.encoder_seg, own, self.recompute)  # [K, C, h, w]
+        mask_features = self.encoder_seg(own, self.recompute)  # [K, C, h, w]
         mask_sum = sum_over_set(mask_features, rows, present)  # [B, C, h, w]
 
-        image_features = run_stage(self.encoder_img, image, self.recompute)
+        image_features = self.encoder_img(image, self.recompute)
         context = torch.cat([image_features, mask_sum], 1)  # h_GX of Eq. 1
-        own_and_context = torch.cat([mask_features, context[samples]], 1)  # h_GA of Eq. 1
-        new_masks = run_stage(self.decoder_seg, own_and_context, self.recompute).squeeze(1)
+        new_masks = self.decode_masks(mask_features, context, rows, present)
         new_masks = erase_absent(spread(new_masks, rows, present), present)
-        return run_stage(self.decoder_img, context, self.recompute), new_masks
+        return self.decoder_img(context, self.recompute), new_masks
+
+    def decode_masks(self, own: Tensor, context: Tensor, rows: Tensor, present: Tensor) -> Tensor:
+        """The masks [K, H, W] of h_GA of Eq. 1: an instance's own features, and its picture's.
+
+        own [K, C, h, w], context [B, 2 C, h, w]. Where pictures have several instances the first
+        layer looks at a context once.
+        """
+        repeat = partial(of_pictures, rows=rows, present=present)
+        if len(own) > len(context):
+            first = self.decoder_seg[0](own, context, repeat)
+            return self.decoder_seg(first, self.recompute, begin=1).squeeze(1)
+        both = torch.cat([own, repeat(context)], 1)
+        return self.decoder_seg(both, self.recompute).squeeze(1)
 
 
 class StackedGenerator(nn.Module):
@@ -90,8 +101,7 @@ class StackedGenerator(nn.Module):
         )
 
     def forward(self, image: Tensor, masks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        stacked = torch.cat([image, fill_slots(masks, present, self.slots)], 1)
-        out = run_stage(self.model, stacked, self.recompute)
+        out = self.model(stack(image, masks, present, self.slots), self.recompute)
         new_image, new_masks = out.split([image.shape[1], self.slots], 1)
         return new_image, erase_absent(new_masks[:, : masks.shape[1]], present)
 
@@ -113,8 +123,7 @@ class SetDiscriminator(nn.Module):
         self.classifier = patch_classifier(2 * patch_width(width, n_layers), norm=norm)
 
     def forward(self, image: Tensor, masks: Tensor, present: Tensor, settled: int = 0) -> Tensor:
-        # Divided or not, a set takes one power iteration of the spectral norm.
-        with parametrize.cached() if settled else nullcontext():
+        with normed_weights(self):  # divided or not, a set takes one iteration
             mask_sum = self.sum_of_masks(masks[:, settled:], present[:, settled:])
             if settled:
                 with torch.no_grad():
@@ -149,7 +158,8 @@ class StackedDiscriminator(nn.Module):
         )
 
     def forward(self, image: Tensor, masks: Tensor, present: Tensor, settled: int = 0) -> Tensor:
-        return self.model(torch.cat([image, fill_slots(masks, present, self.slots)], 1))
+        with normed_weights(self):
+            return self.model(stack(image, masks, present, self.slots))
 
 
 def instance_rows(present: Tensor) -> Tensor:
@@ -167,14 +177,23 @@ def instance_rows(present: Tensor) -> Tensor:
 
 def spread(values: Tensor, rows: Tensor, present: Tensor) -> Tensor:
     """Values [K, ...] of the computed masks at their places in the batch, [B, N, ...], else 0."""
-    places = values.new_zeros(present.numel(), *values.shape[1:])
-    return places.index_copy(0, rows, values).unflatten(0, present.shape)
+    if rows.numel() < present.numel():
+        places = values.new_zeros(present.numel(), *values.shape[1:])
+        values = places.index_copy(0, rows, values)
+    return values.unflatten(0, present.shape)
+
+
+def of_pictures(features: Tensor, rows: Tensor, present: Tensor) -> Tensor:
+    """Features [B, C, h, w] of the pictures that the computed masks belong to, [K, C, h, w]."""
+    if rows.numel() < present.numel():
+        return keeping_layout(lambda x: x[rows // present.shape[1]], features)
+    return keeping_layout(lambda x: x.repeat_interleave(present.shape[1], 0), features)
 
 
 def sum_over_set(features: Tensor, rows: Tensor, present: Tensor) -> Tensor:
     """Sum of the features [K, C, h, w] of each picture's present instances, [B, C, h, w]."""
-    weight = present.flatten()[rows].to(features.dtype)
-    return spread(features * weight[:, None, None, None], rows, present).sum(1)
+    own = features * present.flatten()[rows].to(features.dtype)[:, None, None, None]
+    return keeping_layout(lambda x: spread(x, rows, present).sum(1), own)
 
 
 def erase_absent(masks: Tensor, present: Tensor) -> Tensor:
@@ -182,9 +201,11 @@ def erase_absent(masks: Tensor, present: Tensor) -> Tensor:
     return masks.masked_fill(~present[:, :, None, None], -1.0)
 
 
-def fill_slots(masks: Tensor, present: Tensor, slots: int) -> Tensor:
-    """Masks [B, N, H, W], N <= slots, as [B, slots, H, W]; the empty slots are -1."""
-    missing = slots - masks.shape[1]
-    if missing == 0:
-        return erase_absent(masks, present)
-    return nn.functional.pad(erase_absent(masks, present), (0, 0, 0, 0, 0, missing), value=-1.0)
+def stack(image: Tensor, masks: Tensor, present: Tensor, slots: int) -> Tensor:
+    """Picture and masks [B, N, H, W], N <= slots, as [B, C + slots, H, W]; empty slots are -1."""
+    if slots == 0:
+        return image
+    masks = erase_absent(masks, present)
+    if missing := slots - masks.shape[1]:
+        masks = nn.functional.pad(masks, (0, 0, 0, 0, 0, missing), value=-1.0)
+    return torch.cat([image, laid_like(masks, image)], 1)

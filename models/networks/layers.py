@@ -1,11 +1,14 @@
 """Layers that PyTorch does not have, or not as generators and discriminators need them."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d, pad
 from torch.utils.checkpoint import checkpoint
+
+from training.precision import HALF
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -23,22 +26,6 @@ class InstanceNorm2d(nn.InstanceNorm2d):
 
 NORMS = {"instance": InstanceNorm2d, "batch": nn.BatchNorm2d, "none": nn.Identity}
 SEGMENTS = 4  # of a stage whose activations are recomputed
-
-
-def run_stage(stage: nn.Sequential, x: Tensor, recompute: bool) -> Tensor:
-    """The stage's output. To recompute is to keep activations only where its segments meet.
-
-    The backward pass computes those between them again, one segment at a time (Chen et al. 2016,
-    "Training Deep Nets with Sublinear Memory Cost"); the numbers are the same.
-    """
-    if not (recompute and torch.is_grad_enabled()):
-        return stage(x)
-    length = -(-len(stage) // SEGMENTS)
-    for start in range(0, len(stage), length):
-        part = stage[start : start + length]
-        part.fused = getattr(stage, "fused", False)
-        x = checkpoint(part, x, use_reentrant=False)
-    return x
 
 
 def needs_bias(norm: str) -> bool:
@@ -105,7 +92,47 @@ def fold(padded: Tensor, width: int, dim: int) -> Tensor:
     return inner
 
 
-class SpectralConv2d(nn.Conv2d):
+class Conv2d(nn.Conv2d):
+    """PyTorch's. In half precision on a GPU zeros fill its channels up to a multiple of eight.
+
+    Tensor cores have no kernel for pictures of 3 channels, or masks and scores of 1. The numbers
+    are the same. With `adds_bias = False` the bias is neither added nor trained.
+    """
+
+    adds_bias = True
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        bias = bias if self.adds_bias else None
+        fills = (self.in_channels % 8 or self.out_channels % 8) and uses_tensor_cores(x)
+        convolve = super()._conv_forward
+        return in_eights(convolve, x, weight, bias) if fills else convolve(x, weight, bias)
+
+
+def uses_tensor_cores(x: Tensor) -> bool:
+    """Whether convolutions of x run in half precision on a GPU."""
+    if not x.is_cuda:
+        return False
+    dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else x.dtype
+    return dtype in HALF.values()
+
+
+def in_eights(convolve: Callable, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """convolve(x, weight, bias), with zeros as further channels up to a multiple of eight."""
+    before, after = -weight.shape[1] % 8, -weight.shape[0] % 8
+    weight = pad(weight, (0, 0, 0, 0, 0, before, 0, after))
+    bias = bias if bias is None else pad(bias, (0, after))
+    return widened(convolve(widened(x, before), weight, bias), -after)
+
+
+def widened(x: Tensor, channels: int) -> Tensor:
+    """x [B, C, H, W] with so many more channels, which are zeros, or fewer.
+
+    Channels are innermost in memory, also in the gradient.
+    """
+    return pad(x.movedim(1, -1), (0, channels)).movedim(-1, 1) if channels else x
+
+
+class SpectralConv2d(Conv2d):
     """Convolution whose weight, spectral norm included, is made in full precision.
 
     Under autocast the power iteration would run in bfloat16, whose eight bits of mantissa blur the
@@ -118,36 +145,58 @@ class SpectralConv2d(nn.Conv2d):
         return self._conv_forward(x, weight, self.bias)
 
 
-class Unbiased:
-    """A convolution before a norm that takes every bias away again, having no weights of its own.
+class UnbiasedConv2d(Conv2d):
+    """For a norm without weights of its own, which takes every bias away again.
 
-    On a GPU the bias, which the official checkpoints have, is neither added nor trained. On a CPU
-    it is, so that a run goes on there to the bit as it would have by earlier code.
+    The bias is a parameter all the same, for the official checkpoints have it.
     """
 
-    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return super()._conv_forward(x, weight, None if x.is_cuda else bias)
+    adds_bias = False
 
 
-class UnbiasedConv2d(Unbiased, nn.Conv2d): ...
+class UnbiasedSpectralConv2d(SpectralConv2d):
+    """See `UnbiasedConv2d`."""
+
+    adds_bias = False
 
 
-class UnbiasedSpectralConv2d(Unbiased, SpectralConv2d): ...
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """PyTorch's, also of channels that several samples have in common."""
 
+    adds_bias = True
 
-class UnbiasedConvTranspose2d(nn.ConvTranspose2d):
-    """See `Unbiased`."""
+    def forward(
+        self,
+        x: Tensor,
+        shared: Tensor | None = None,
+        repeat: Callable[[Tensor], Tensor] = lambda shared: shared,
+    ) -> Tensor:
+        """x, or cat([x, repeat(shared)], 1), of which what is shared is computed once.
 
-    def forward(self, x: Tensor) -> Tensor:
+        repeat gives each sample what it has of `shared`, whatever the channels and pixels are.
+        """
+        bias = self.bias if self.adds_bias else None
+        if shared is None:
+            return self.convolved(x, self.weight, bias)
+        own, common = self.weight.split([x.shape[1], shared.shape[1]])
+        return self.convolved(x, own, bias) + repeat(self.convolved(shared, common))
+
+    def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         sizes = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
-        return conv_transpose2d(x, self.weight, None if x.is_cuda else self.bias, *sizes)
+        return conv_transpose2d(x, weight, bias, *sizes)
 
 
-def conv_before(norm: str, kind: type = nn.Conv2d) -> type:
+class UnbiasedConvTranspose2d(ConvTranspose2d):
+    """See `UnbiasedConv2d`."""
+
+    adds_bias = False
+
+
+def conv_before(norm: str, kind: type = Conv2d) -> type:
     """The class of a convolution before a norm of this name."""
     unbiased = {
-        nn.Conv2d: UnbiasedConv2d,
-        nn.ConvTranspose2d: UnbiasedConvTranspose2d,
+        Conv2d: UnbiasedConv2d,
+        ConvTranspose2d: UnbiasedConvTranspose2d,
         SpectralConv2d: UnbiasedSpectralConv2d,
     }
     return unbiased[kind] if norm == "instance" else kind
@@ -157,17 +206,53 @@ class Stage(nn.Sequential):
     """Layers one after another; on a GPU those that can be are fused, see `fuse`.
 
     Weights have the names that they have in `nn.Sequential`, and results are the same but for
-    rounding.
+    rounding. To recompute is to keep activations only where a stage's segments meet. The backward
+    pass computes those between them again, one segment at a time (Chen et al. 2016, "Training Deep
+    Nets with Sublinear Memory Cost"); the numbers are the same.
     """
 
     fused = False
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.fused or not x.is_cuda or torch.compiler.is_compiling():
-            return super().forward(x)
-        from models.networks.fused import run  # which imports this file
+    def forward(self, x: Tensor, recompute: bool = False, begin: int = 0) -> Tensor:
+        """The layers from number `begin` on."""
+        if recompute and torch.is_grad_enabled():
+            return self.in_segments(x, begin)
+        layers = list(self)[begin:]
+        if self.fused and x.is_cuda and not torch.compiler.is_compiling():
+            from models.networks.fused import run  # which imports this file
 
-        return run(self, x)
+            return run(layers, x)
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    def in_segments(self, x: Tensor, begin: int) -> Tensor:
+        length = -(-len(self) // SEGMENTS)
+        for start in range(begin, len(self), length):
+            part = self[start : start + length]
+            part.fused = self.fused
+            x = checkpoint(part, x, use_reentrant=False)
+        return x
+
+
+def keeping_layout(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """function(x [K, C, h, w]), which treats all channels and pixels alike, in the layout of x.
+
+    PyTorch's sums and indices would move innermost channels, in the result or in the gradient.
+    """
+    if not is_innermost(x):
+        return function(x)
+    return function(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def laid_like(x: Tensor, other: Tensor) -> Tensor:
+    """x [B, C, H, W], with channels innermost in memory if the other has them so."""
+    return x.to(memory_format=torch.channels_last) if is_innermost(other) else x
+
+
+def is_innermost(x: Tensor) -> bool:
+    """Whether the channels of x [B, C, H, W] are innermost in memory."""
+    return x.is_contiguous(memory_format=torch.channels_last)
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager:

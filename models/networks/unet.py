@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from models.networks.initialization import initialize
+from models.networks.layers import Conv2d
 
 HALVINGS = 4  # height and width have to be multiples of 2 to this power
 GROUP = 8  # channels that are normalised together, or all if they cannot be divided so
@@ -27,7 +28,7 @@ class UNet(nn.Module):
             double_conv(deep + shallow, shallow)
             for shallow, deep in reversed([*zip(widths, widths[1:], strict=False)])
         )
-        self.last = nn.Conv2d(widths[0], outputs, 1)
+        self.last = Conv2d(widths[0], outputs, 1)
         initialize(self, "kaiming")
         nn.init.normal_(self.last.weight, std=SMALL)
 
@@ -46,7 +47,7 @@ def double_conv(channels: int, width: int) -> nn.Sequential:
     layers = []
     for before in (channels, width):
         layers += [
-            nn.Conv2d(before, width, 3, padding=1, bias=False),
+            Conv2d(before, width, 3, padding=1, bias=False),
             nn.GroupNorm(width // GROUP if width % GROUP == 0 else 1, width),
             nn.ReLU(),
         ]

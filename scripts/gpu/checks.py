@@ -38,7 +38,7 @@ PARALLEL = "--niter 1 --ins_per 1 --ins_max 2"
 ONE_SHAPE = "--niter 1 --ins_per 1 --ins_max 1 --max_dataset_size 4"
 
 # Of the speed table: the options, the batches and the precisions, what is quick first.
-TIMED = "--size 200 --ngf 64", (1, 4, 16), ("bf16", "tf32", "fp32")
+TIMED = "--size 200 --ngf 64", (1, 4, 16), ("bf16", "graphs", "tf32", "fp32")
 TIMED_DRY = "--size 32 --ngf 4 --n_blocks 1 --instances 2 --steps 1", (1, 4), ("fp32",)
 
 
@@ -60,10 +60,12 @@ def all_checks(dry: bool, asked: Sequence[str] = ()) -> list[Check]:
     """Every check in order; asked are the names that were typed."""
     return [
         *step_checks(dry),
+        *graph_checks(dry),
         *(Check(f"resume/{kind}", 120, partial(resume, RESUMED[kind])) for kind in RESUMED),
         *parallel_checks(),
         Check("compile", 120, compiled, why_not_compiled(dry, asked)),
         Check("tests", 120, tests, "" if find_spec("pytest") else missing_pytest()),
+        layout_check(dry),
         *speed_checks(dry),
     ]
 
@@ -98,6 +100,24 @@ def steps(words: str, job: Job) -> str:
     train(job, f"--name steps --niter 1 --max_dataset_size 2 {words}")
     records = finite_losses(job, "steps")
     return f"{len(records)} steps, all {len(records[-1]['losses'])} losses are finite"
+
+
+def graph_checks(dry: bool) -> Iterator[Check]:
+    """Every model by CUDA graphs: of one batch, so that every step has the same shapes."""
+    opt = Namespace(precision="bf16", gpu_ids=[] if dry else [0], compile=False, cuda_graphs=True)
+    why_not = next(device_problems(opt), "")
+    for model in models.names():
+        words = f"--model {model} --precision bf16 --niter 5 --max_dataset_size 2 --batch_size 2"
+        yield Check(f"graphs/{model}", 90, partial(graphs, words), why_not)
+
+
+def graphs(words: str, job: Job) -> str:
+    """Updates are launched as graphs, and their losses are finite."""
+    said = train(job, f"--name graphs --cuda_graphs {words}")
+    notes = [line.strip() for line in said.splitlines() if "graph" in line.lower()]
+    if not notes or not all("CUDA graphs are used" in note for note in notes):
+        raise Failed("; ".join(notes) or "no graph was made")
+    return f"{len(finite_losses(job, 'graphs'))} steps, {notes[0].removeprefix('note: ')}"
 
 
 def train(job: Job, words: str, *launcher: str, **how) -> str:
@@ -234,12 +254,20 @@ def speed_checks(dry: bool) -> Iterator[Check]:
     words, batches, precisions = TIMED_DRY if dry else TIMED
     for batch in batches:
         for precision in precisions:
-            run = partial(speed, f"{words} --batch_size {batch} --precision {precision}")
+            way = "bf16 --cuda_graphs" if precision == "graphs" else precision
+            run = partial(speed, f"{words} --batch_size {batch} --precision {way}")
             yield Check(f"speed/{precision}/{batch}", 90, run)
 
 
 def speed(words: str, job: Job) -> str:
-    """How long a step takes. A batch that does not fit into the memory is no failure."""
+    """How long a step takes."""
+    job.figures = measured(words, job)
+    rate, peak = (job.figures[name] for name in ("pictures_per_second", "peak_megabytes"))
+    return f"{job.figures['seconds_per_step']:.3g} s a step, {rate:.3g} pictures/s, {peak:.0f} MB"
+
+
+def measured(words: str, job: Job) -> dict:
+    """The figures of one configuration. A batch that does not fit into the memory is no failure."""
     file = job.folder / "figures.json"
     try:
         job.python(SPEED, *words.split(), "--gpu_ids", job.device, "--json", file)
@@ -247,6 +275,26 @@ def speed(words: str, job: Job) -> str:
         if "out of memory" in str(error):
             raise Skipped("there is not enough memory for this batch") from None
         raise
-    (job.figures,) = json.loads(file.read_text())
-    rate, peak = (job.figures[name] for name in ("pictures_per_second", "peak_megabytes"))
-    return f"{job.figures['seconds_per_step']:.3g} s a step, {rate:.3g} pictures/s, {peak:.0f} MB"
+    (figures,) = json.loads(file.read_text())
+    return figures
+
+
+# ---- layouts
+
+
+def layout_check(dry: bool) -> Check:
+    words, _, _ = TIMED
+    run = partial(layout, f"{words} --batch_size 4 --precision bf16 --steps 1")
+    opt = Namespace(precision="bf16", gpu_ids=[] if dry else [0], compile=False)
+    why_not = "layouts are converted on a GPU alone" if dry else next(device_problems(opt), "")
+    return Check("layout/bf16", 90, run, why_not)
+
+
+def layout(words: str, job: Job) -> str:
+    """Tensors lie in memory as convolutions want them: none is converted in a step."""
+    figures = measured(words, job)
+    if not (launches := figures.get("launches")):
+        raise Failed("PyTorch's profiler sees no kernels here")
+    if conversions := figures["layout_conversions"]:
+        raise Failed(f"{conversions} of {launches} kernels convert layouts")
+    return f"none of {launches} kernels converts a layout"
