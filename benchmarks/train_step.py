@@ -9,7 +9,7 @@ A step is one batch: all its groups, each with an update of the generators and o
 discriminators. The floor is the same convolutions, forward and backward with the gradients that the
 step needs of each, in the same precision, one after the other in the faster memory format of two;
 it is measured in the same process right after the steps. "of matrices" is the share of the speed
-at which large matrices alone are multiplied in that precision. On a GPU "launches" are the kernels
+at which large matrices alone are multiplied in that precision. On a GPU "kernels" are those
 that a step runs, and "conversions" those of them that only change a layout for cuDNN. Every
 configuration has a process of its own, whose peak memory is counted from before the first step,
 without a pool of past fakes; beside it stands what train.py says at its start, which has the
@@ -23,16 +23,15 @@ import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.autograd import DeviceType
-from torch.profiler import ProfilerActivity, profile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.convolutions import floor_seconds, matrix_flops, recorded_convolutions, timed
+from benchmarks.profiling import profiled
 from data.scene import Scene
 from models import create_model
 from models.estimate import estimate
@@ -52,8 +51,6 @@ SWITCHES = (
     "--no_fused",
     "--cuda_graphs",
 )
-COPIES = ("Memcpy", "Memset")  # which the profiler counts with kernels
-CONVERSIONS = ("nchwtonhwc", "nhwctonchw")  # in names of cuDNN's kernels, in small letters
 WARM_UP = 3  # steps; a graph is made in the second one
 DTYPES = {name: HALF.get(name, torch.float32) for name in PRECISIONS}
 
@@ -237,36 +234,6 @@ def memory(device: torch.device, peak: bool = False) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
-def profiled(step: Callable[[], None], device: torch.device) -> dict[str, float]:
-    """The share of a step's time that is spent inside convolutions; on a GPU its kernels."""
-    on_gpu = device.type == "cuda"
-    with profile(activities=[ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * on_gpu]) as recording:
-        step()
-    events = recording.key_averages()
-    attribute = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    times = {event.key: getattr(event, attribute) for event in events}
-    convolutions = sum(value for key, value in times.items() if "conv" in key.lower())
-    share = {"convolution_share": convolutions / sum(times.values())}
-    return share | (kernels(events) if on_gpu else {})
-
-
-def kernels(events: Iterable) -> dict[str, int]:
-    """How many kernels a GPU ran, and how many of them only changed a layout for cuDNN."""
-    own = [
-        event
-        for event in events
-        if event.device_type == DeviceType.CUDA
-        and not event.is_user_annotation
-        and not event.key.startswith(COPIES)
-    ]
-    converting = [x for x in own if any(name in x.key.lower() for name in CONVERSIONS)]
-    return {"launches": count(own), "layout_conversions": count(converting)}
-
-
-def count(events: Iterable) -> int:
-    return sum(event.count for event in events)
-
-
 # ---- report
 
 COLUMNS = {
@@ -277,7 +244,7 @@ COLUMNS = {
     "floor, s": ("floor_seconds", "{:.3g}"),
     "step/floor": ("step_over_floor", "{:.2f}"),
     "in convolutions": ("convolution_share", "{:.0%}"),
-    "launches": ("launches", "{}"),
+    "kernels": ("kernels", "{}"),
     "conversions": ("layout_conversions", "{}"),
     "TFLOP/step": ("teraflop_per_step", "{:.3g}"),
     "TFLOP/s": ("teraflop_per_second", "{:.3g}"),

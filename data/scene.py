@@ -66,8 +66,11 @@ class Scene:
         """The samples of the batch with these indices, in this order."""
         if list(samples) == list(range(len(self))):
             return self
-        index = index_on(self.image.device, tuple(samples))
-        chosen = self.map(lambda tensor: tensor.index_select(0, index))
+        if isinstance(samples, range):  # a part of the batch, of which no copy is made
+            chosen = self.map(lambda tensor: tensor[samples.start : samples.stop])
+        else:
+            index = index_on(self.image.device, tuple(samples))
+            chosen = self.map(lambda tensor: tensor.index_select(0, index))
         return replace(
             chosen,
             names=[self.names[i] for i in samples] if self.names else [],
@@ -136,8 +139,8 @@ class Scene:
 
 @lru_cache(maxsize=1024)
 def index_on(device: torch.device, places: tuple[int, ...]) -> Tensor:
-    """Places as a tensor [K] there, copied once: a step does not wait for it, see `Graphs`."""
-    return torch.tensor(places, dtype=torch.long, device=device)
+    """Places as a tensor [K] there, copied once."""
+    return torch.tensor(places, dtype=torch.long).to(device, non_blocking=True)
 
 
 def normalized(tensor: Tensor) -> Tensor:

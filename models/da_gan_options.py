@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data.direction import BOTH_WAYS, Direction
 from data.labels import has_labels
+from training.distributed import world_size
 
 PANELS = {  # title -> label -> loss
     "against the discriminators": {
@@ -232,6 +233,11 @@ def training_problems(opt) -> Iterator[str]:
         yield (
             f"--batch_size {opt.batch_size} --accumulate {opt.accumulate}: batch norm needs at "
             "least two pictures at once"
+        )
+    if getattr(opt, "cuda_graphs", False) and world_size() > 1:
+        yield (
+            f"--cuda_graphs: batch norm of {world_size()} processes waits for the others within an "
+            "update: leave it out"
         )
     if opt.label_mode != "none" and opt.dataroot:
         sources = [way.source for way in DAGANOptions.ways(opt)]

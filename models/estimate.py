@@ -34,6 +34,7 @@ def estimate(opt, sample: Mapping[str, Scene]) -> tuple[float, float]:
     """
     size = -(-opt.batch_size // (opt.accumulate * max(1, len(opt.gpu_ids))))
     alone = {"gpu_ids": [], "compile": False, "precision": "fp32", "accumulate": 1}
+    alone["cuda_graphs"] = False
     kind = find_model(opt.model)
     twin = argparse.Namespace(**vars(opt) | alone | kind.options_of_a_short_step(opt))
     slots = getattr(twin, "ins_max", 1)

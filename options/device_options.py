@@ -66,5 +66,6 @@ def graph_problems(opt: argparse.Namespace) -> Iterator[str]:
             f"--cuda_graphs works with one GPU per process, --gpu_ids {opt.gpu_ids} are several: "
             "start as many processes with torchrun"
         )
-    if opt.compile:
-        yield "--cuda_graphs and --compile exclude each other: type one of them"
+    for flag in ("compile", "checkpoint_activations", "diffaug"):
+        if getattr(opt, flag, None):
+            yield f"--cuda_graphs and --{flag} exclude each other: leave one of them out"

@@ -34,6 +34,7 @@ def main(argv: list[str] | None = None) -> None:
         opt = Namespace(**dump["options"])
         opt.gpu_ids, opt.compile = parse_gpu_ids(args.gpu_ids), False
         opt.no_fused = True  # so that every layer can be asked
+        opt.cuda_graphs = False
         device = choose_device(opt.gpu_ids)
         model = create_model(opt, device)
         model.load_state_dict(dump["model"])

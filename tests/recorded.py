@@ -34,6 +34,7 @@ class Recorder:
     def __init__(self, model):
         self.model = model
         self.launches = 0
+        self.room = (1, 1)  # free, and all
 
     def record(self, call: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
         buffers = [b for network in self.model.networks.values() for b in network.buffers()]
@@ -54,8 +55,8 @@ class Recorder:
 
         return launch, result
 
-    def memory(self) -> int:
-        return 0
+    def memory(self) -> tuple[int, int]:
+        return self.room
 
 
 def share_memory(one: Tensor, other: Tensor) -> bool:
@@ -63,12 +64,6 @@ def share_memory(one: Tensor, other: Tensor) -> bool:
     return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
-class Recorded(Graphs):
-    """Graphs of a model on a CPU, where the plan of the groups has to stay a matter of the CPU."""
-
-    def __init__(self, model):
-        super().__init__(model.device, Recorder(model))
-
-    def is_input(self, leaf: Any) -> bool:
-        planned = isinstance(leaf, Tensor) and leaf.dim() == 1 and leaf.dtype == torch.bool
-        return super().is_input(leaf) and not planned
+def recorded(model) -> Graphs:
+    """Graphs of a model on a CPU."""
+    return Graphs(model.device, Recorder(model))

@@ -16,6 +16,7 @@ from benchmarks import (
     loggers,
     model_cost,
     option_cost,
+    profiling,
     saving,
     scaling,
     style_cost,
@@ -31,7 +32,7 @@ def test_the_step_is_measured(tmp_path, capsys):
     assert [figures["batch_size"] for figures in found] == [1, 2]
     for figures in found:
         assert figures["seconds_per_step"] > 0 and figures["floor_seconds"] > 0
-        assert 0 < figures["convolution_share"] < 1 and "launches" not in figures
+        assert 0 < figures["convolution_share"] < 1 and "kernels" not in figures
     ratio = found[1]["teraflop_per_step"] / found[0]["teraflop_per_step"]
     assert ratio == pytest.approx(2, rel=0.01)
     table = capsys.readouterr().out.splitlines()
@@ -44,15 +45,26 @@ def test_kernels_of_a_gpu_are_counted():
         ("void cudnn::engines_precompiled::nchwToNhwcKernel<half>", gpu, 3),
         ("void cudnn::ops::nhwctonchwkernel", gpu, 2),
         ("void at::native::elementwise_kernel", gpu, 10),
+        ("sm90_xmma_fprop_implicit_gemm_bf16bf16", gpu, 1),
         ("Memcpy HtoD (Pinned -> Device)", gpu, 7),
         ("Optimizer.step#Adam.step", gpu, 2),
         ("aten::convolution", cpu, 90),
     ]
     events = [
-        SimpleNamespace(key=key, device_type=kind, count=n, is_user_annotation="#" in key)
+        SimpleNamespace(
+            key=key,
+            device_type=kind,
+            count=n,
+            is_user_annotation="#" in key,
+            self_device_time_total=5.0,
+        )
         for key, kind, n in found
     ]
-    assert train_step.kernels(events) == {"launches": 15, "layout_conversions": 5}
+    assert profiling.kernels(events) == {
+        "kernels": 16,
+        "layout_conversions": 5,
+        "convolution_share": 0.25,
+    }
 
 
 def test_convolutions_are_counted_as_pytorch_counts_them():

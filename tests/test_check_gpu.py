@@ -238,8 +238,8 @@ def test_saved_tensors_are_compared_to_the_bit(tmp_path):
 @pytest.mark.parametrize(
     "figures,status,detail",
     [
-        ({"launches": 70, "layout_conversions": 0}, "passed", "none of 70 kernels"),
-        ({"launches": 70, "layout_conversions": 3}, "failed", "3 of 70 kernels convert layouts"),
+        ({"kernels": 70, "layout_conversions": 0}, "passed", "none of 70 kernels"),
+        ({"kernels": 70, "layout_conversions": 3}, "failed", "3 of 70 kernels convert layouts"),
         ({}, "failed", "PyTorch's profiler sees no kernels"),
     ],
 )

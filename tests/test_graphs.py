@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from recorded import Recorded, Recorder
+from recorded import Recorder, recorded
 from test_execution import scenes
 
 import train
 from conftest import train_options
 from models import create_model, init_codes, names
+from models.estimate import estimate
 from models.networks import insta_gan, mask_morph
 from options.device_options import device_problems
 from training.optimizers import Trainable
@@ -42,7 +43,7 @@ def model_of(words: str = ""):
 def pair_of(words: str = ""):
     """The same model twice; the second one with graphs."""
     plain, other = model_of(words), model_of(words)
-    other.graphs = Recorded(other)
+    other.graphs = recorded(other)
     return plain, other
 
 
@@ -94,12 +95,12 @@ def test_classes_have_graphs_of_their_own():
 
 def test_graphs_are_made_when_a_class_comes_again():
     model = model_of("--pool_size 0")
-    model.graphs = Recorded(model)
+    model.graphs = recorded(model)
     for number, count in enumerate([0, 4, 4, 4]):
         model.step(batch(number), 2 * number)
         assert len(model.graphs.graphs) == count
     assert model.graphs.recorder.launches == 2 * 4
-    assert not model.graphs.drawing and model.graphs.works
+    assert not model.graphs.draw_on_cpu
 
 
 @pytest.mark.parametrize("name", names())
@@ -107,17 +108,17 @@ def test_every_model_trains_by_graphs(run, monkeypatch, name):
     """To the bit, and with graphs of each of its updates: none does anything else on the side."""
     before, made = Trainable.__init__, []
 
-    def recorded(model, *arguments):
+    def with_graphs(model, *arguments):
         before(model, *arguments)
-        model.graphs = Recorded(model)
+        model.graphs = recorded(model)
         made.append(model.graphs)
 
     words = f"--model {name} --niter 3 --niter_decay 0 --no_html --logger none --num_threads 0"
     run(train.main, f"--name plain {words}")
-    monkeypatch.setattr(Trainable, "__init__", recorded)
+    monkeypatch.setattr(Trainable, "__init__", with_graphs)
     run(train.main, f"--name graphs {words}")
     graphs = made[-1]
-    assert graphs.recorder.launches and not graphs.drawing and graphs.works
+    assert graphs.recorder.launches and not graphs.draw_on_cpu
     assert {key[0][0] for key in graphs.graphs} == {key[0][0] for key in graphs.calls}
     files = sorted(Path("checkpoints/plain").glob("latest_net_*.pth"))
     assert files
@@ -136,30 +137,41 @@ def test_what_draws_on_the_cpu_has_no_graph(capsys):
             model.step(batch(number), 2 * number)
     assert_equal(*models)
     graphs = models[1].graphs
-    assert not graphs.graphs and graphs.works
+    assert not graphs.graphs
     said = capsys.readouterr().out
     assert said.count("no CUDA graph of generator_losses, which draws numbers on the CPU") == 1
 
 
-def test_where_no_graph_can_be_made_training_goes_on(monkeypatch, capsys):
-    """And the update it was tried in counts once."""
+def test_where_no_graph_can_be_made_a_line_says_why(monkeypatch):
+    """The reason is what was wrong in the call, not that its graph came to no end."""
 
     def fail(*_):
-        raise RuntimeError("operation not permitted when stream is capturing\nand so on")
+        try:
+            raise RuntimeError("operation not permitted when stream is capturing\nand so on")
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
 
     monkeypatch.setattr(Recorder, "record", fail)
+    model = model_of()
+    model.graphs = recorded(model)
+    model.step(batch(0), 0)
+    with pytest.raises(UserError, match=r"--cuda_graphs does not work here \(operation not perm"):
+        model.step(batch(1), 2)
+
+
+def test_without_room_there_are_no_graphs():
     models = pair_of()
+    models[1].graphs.recorder.room = (9, 100)
     for number in range(4):
         for model in models:
             model.step(batch(number), 2 * number)
     assert_equal(*models)
-    said = capsys.readouterr().out
-    assert said.count("--cuda_graphs does not work here, going on without it (operation") == 1
+    assert not models[1].graphs.graphs and models[1].graphs.calls
 
 
 def test_a_broken_update_of_a_graph_is_not_made():
     model = model_of("--pool_size 0")
-    model.graphs = Recorded(model)
+    model.graphs = recorded(model)
     for number in range(3):
         assert model.step(batch(number), 2 * number) is None
     launches = model.graphs.recorder.launches
@@ -181,8 +193,18 @@ def test_cuda_graphs_are_for_gpus():
 
 def test_graphs_are_of_one_gpu_and_not_compiled():
     opt = Namespace(precision="fp32", gpu_ids=[0, 1], compile=True, cuda_graphs=True)
+    opt.checkpoint_activations, opt.diffaug = True, ["color"]
     said = "\n".join(device_problems(opt))
     assert "--gpu_ids [0, 1] are several" in said
-    assert "--cuda_graphs and --compile exclude each other" in said
-    opt.gpu_ids, opt.compile = [0], False
+    for flag in ("compile", "checkpoint_activations", "diffaug"):
+        assert f"--cuda_graphs and --{flag} exclude each other" in said
+        setattr(opt, flag, False)
+    opt.gpu_ids = [0]
     assert not [*device_problems(opt)]
+
+
+def test_the_memory_of_a_run_with_graphs_is_estimated():
+    opt = train_options(WORDS)
+    opt.cuda_graphs = True
+    sample = {domain: scene.select([0]) for domain, scene in batch(0).items()}
+    assert estimate(opt, sample) == estimate(train_options(WORDS), sample)

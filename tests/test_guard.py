@@ -72,6 +72,19 @@ def test_from_a_broken_update_on_nothing_changes(monkeypatch, method, call, how)
 
 
 @pytest.mark.parametrize("late", [False, True])
+def test_pools_forget_the_fakes_that_broke_a_discriminator(monkeypatch, late):
+    model = double_model(WORDS)
+    model.guard.late = late
+    model.step(BATCH, 0)
+    before = everything(model)["pools"]
+    spoil(monkeypatch, "discriminator_losses", 1, lambda x: x * float("nan"))
+    for number in (2, 4) if late else (2,):
+        model.step(BATCH, number)
+    assert model.recover().method == "discriminator_losses"
+    assert_same(everything(model)["pools"], before)
+
+
+@pytest.mark.parametrize("late", [False, True])
 def test_pools_forget_what_came_of_a_broken_update(monkeypatch, late):
     """And of the step after it, where the answer comes a step later as on a GPU."""
     model = double_model(WORDS)

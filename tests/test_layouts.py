@@ -21,7 +21,7 @@ THERE, BACK = torch.ops.aten.convolution.default, torch.ops.aten.convolution_bac
 
 
 class Seen(NamedTuple):
-    """A tensor that a convolution was given; without numbers or with one channel it lies both ways."""
+    """A tensor that a convolution was given; an empty one, or one with one channel, is both."""
 
     name: str
     shape: tuple[int, ...]
@@ -87,18 +87,20 @@ def on_tensor_cores(monkeypatch):
 
 
 MODELS = {
-    "InstaGAN": "--ins_max 2 --ins_per 1",
-    "one instance": "--ins_max 1 --ins_per 1",
-    "masks as channels": "--ins_max 2 --ins_per 2 --netG basic --netD basic",
-    "CycleGAN": "--model cycle_gan",
-    "CycleGAN+Seg": "--model cycle_gan_seg",
+    "InstaGAN": "--ins_max 2 --ins_per 1 --pool_size 0",
+    "one instance": "--ins_max 1 --ins_per 1 --pool_size 0",
+    "masks as channels": "--ins_max 2 --ins_per 2 --netG basic --netD basic --pool_size 0",
+    "CycleGAN": "--model cycle_gan --pool_size 0",
+    "CycleGAN+Seg": "--model cycle_gan_seg --pool_size 0",
+    "MGD-GAN, masks": "--model mgd_gan --stage mask",
+    "INIT": "--model init --granularity half_scale",
 }
 
 
 def step(words: str) -> Convolutions:
     """The convolutions of a training step."""
     torch.manual_seed(0)
-    words = f"--batch_size 2 --pool_size 0 {words}"
+    words = f"--batch_size 2 {words}"
     model = create_model(train_options(words), torch.device("cpu"))
     with Convolutions() as found:
         model.step(scenes([2, 0], [1, 2]))
@@ -176,7 +178,9 @@ def both_ways(layer: nn.Module, x: Tensor) -> list[Tensor]:
 def test_channels_that_are_filled_up_change_no_number(kind, channels, monkeypatch):
     torch.manual_seed(0)
     layer = kind(*channels, 4, stride=2, padding=1).double()
-    x = torch.randn(2, channels[0], 9, 10, dtype=torch.float64, requires_grad=True)
+    layer = layer.to(memory_format=INNERMOST)
+    x = torch.randn(2, channels[0], 9, 10, dtype=torch.float64).to(memory_format=INNERMOST)
+    x.requires_grad_()
     plain = both_ways(layer, x)
     monkeypatch.setattr(layers, "uses_tensor_cores", lambda x: True)
     with Convolutions() as found:

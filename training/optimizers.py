@@ -36,6 +36,7 @@ class Trainable:
         self.scalers: dict[str, GradScaler] = {}
         self.rates: dict[str, float] = {}  # learning rates of the options
         self.pools: dict[str, Any] = {}  # with `snapshot` and `restore`
+        self.past: dict[str, Any] = {}  # the pools when the last update was made
         self.guard = Guard(device)
         self.graphs = Graphs(device) if getattr(opt, "cuda_graphs", False) else None
         self.processes = world_size()

@@ -32,6 +32,7 @@ class Updating(Trainable):
         self.updates = []
         self.divisor = pictures / self.processes
         self.names = [name for scene in scenes.values() for name in scene.names]
+        self.past = self.snapshots()
 
     def over_processes(self, values: Tensor) -> Tensor:
         """The sum of every process's values."""
@@ -50,8 +51,8 @@ class Updating(Trainable):
         part are released before the next. Networks that other optimisers train stay as they are;
         so do all if a loss or a gradient is not finite, see `Guard`.
 
-        With --cuda_graphs it is called a few times, and what it did on the GPU is done again: see
-        `Graphs` for what it may not do.
+        With --cuda_graphs it is called a few times, and what it did on the GPU is done again; see
+        training/graphs.py for what it must not do.
         """
         optimizer, scaler = self.optimizers[kind], self.scalers[kind]
         update = self.remember(kind, losses_of, inputs)
@@ -70,6 +71,7 @@ class Updating(Trainable):
         scaler.step(optimizer)
         scaler.update()
         self.observe(kind, losses)
+        self.past = self.snapshots()
         return result
 
     def differentiated(
@@ -93,9 +95,12 @@ class Updating(Trainable):
         return [inputs] if pieces == 1 else parts_of(inputs, pieces, self.networks)
 
     def remember(self, kind: str, losses_of: LossesOf, inputs: Sequence[Any]) -> Update:
-        """What the update can be made again from."""
-        pools = {name: pool.snapshot() for name, pool in self.pools.items()}
-        return Update(kind, losses_of.__name__, inputs, self.names, self.divisor, pools)
+        """What the update can be made again from, and the pools without the fakes it is made of."""
+        return Update(kind, losses_of.__name__, inputs, self.names, self.divisor, self.past)
+
+    def snapshots(self) -> dict[str, Any]:
+        """The pools as they are."""
+        return {name: pool.snapshot() for name, pool in self.pools.items()}
 
     def observe(self, kind: str, losses: Losses) -> None:
         """Note the losses; count those that `--lr_policy plateau` watches."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d, pad
 from torch.utils.checkpoint import checkpoint
 
+from models.networks.eights import in_eights
 from training.precision import HALF
 
 
@@ -95,17 +96,19 @@ def fold(padded: Tensor, width: int, dim: int) -> Tensor:
 class Conv2d(nn.Conv2d):
     """PyTorch's. In half precision on a GPU zeros fill its channels up to a multiple of eight.
 
-    Tensor cores have no kernel for pictures of 3 channels, or masks and scores of 1. The numbers
-    are the same. With `adds_bias = False` the bias is neither added nor trained.
+    Tensor cores take channels in eights, and pictures have 3, masks and scores 1. The numbers are
+    the same. With `adds_bias = False` the bias is neither added nor trained.
     """
 
     adds_bias = True
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         bias = bias if self.adds_bias else None
-        fills = (self.in_channels % 8 or self.out_channels % 8) and uses_tensor_cores(x)
         convolve = super()._conv_forward
-        return in_eights(convolve, x, weight, bias) if fills else convolve(x, weight, bias)
+        odd = self.groups == 1 and (self.in_channels % 8 or self.out_channels % 8)
+        if odd and uses_tensor_cores(x):
+            return in_eights(convolve, x, weight, bias)
+        return convolve(x, weight, bias)
 
 
 def uses_tensor_cores(x: Tensor) -> bool:
@@ -114,22 +117,6 @@ def uses_tensor_cores(x: Tensor) -> bool:
         return False
     dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else x.dtype
     return dtype in HALF.values()
-
-
-def in_eights(convolve: Callable, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """convolve(x, weight, bias), with zeros as further channels up to a multiple of eight."""
-    before, after = -weight.shape[1] % 8, -weight.shape[0] % 8
-    weight = pad(weight, (0, 0, 0, 0, 0, before, 0, after))
-    bias = bias if bias is None else pad(bias, (0, after))
-    return widened(convolve(widened(x, before), weight, bias), -after)
-
-
-def widened(x: Tensor, channels: int) -> Tensor:
-    """x [B, C, H, W] with so many more channels, which are zeros, or fewer.
-
-    Channels are innermost in memory, also in the gradient.
-    """
-    return pad(x.movedim(1, -1), (0, channels)).movedim(-1, 1) if channels else x
 
 
 class SpectralConv2d(Conv2d):

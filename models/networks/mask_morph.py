@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, leaky_relu, max_pool2d
 
-from models.networks.insta_gan import instance_rows, spread
+from models.networks.insta_gan import instance_rows, of_pictures, spread
 from models.networks.layers import (
     Conv2d,
     InstanceNorm2d,
@@ -74,7 +74,7 @@ class MaskGenerator(nn.Module):
         rows = instance_rows(present)  # [R], the instances' places among the B N masks
         samples = rows // present.shape[1]  # [R], which picture they belong to
         own = as_seen(masks.flatten(0, 1)[rows].unsqueeze(1))  # [R, 1, h, w]
-        features = own * self.encoder(image)[samples]  # Eq. 2
+        features = own * of_pictures(self.encoder(image), rows, present)  # Eq. 2
         embedded = self.label(labels)[samples]  # [R, T, LABEL]
         count = labels.shape[1]
         planes = embedded[..., None, None] * own[:, None]  # [R, T, LABEL, h, w]

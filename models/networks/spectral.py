@@ -53,14 +53,15 @@ class SpectralNorm(nn.Module):
 
 
 def spectral_norm(layer: nn.Module) -> nn.Module:
-    """The layer, whose `weight` is divided by its largest singular value from now on."""
+    """The layer, a `Conv2d`; its `weight` is divided by its largest singular value from now on."""
     return register_parametrization(layer, "weight", SpectralNorm(layer.weight))
 
 
 def normed_weights(network: nn.Module) -> AbstractContextManager[None]:
     """A block for one call of a network: one iteration, and every weight is computed once.
 
-    A compiled or exported network, whose operations are joined anyway, goes layer by layer.
+    Blocks of one network must not be nested. A compiled or exported network, whose operations are
+    joined anyway, goes layer by layer.
     """
     return nullcontext() if torch.compiler.is_compiling() else weights_ready(network)
 
