@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from conftest import SHARED
+from models.networks import fused
+from models.networks.layers import Stage
 from scripts import check_parity
 
 FIXTURES = sorted((SHARED / "fixtures").glob("*.pt"))
@@ -15,6 +17,24 @@ def test_parity(path, capsys):
     with pytest.raises(SystemExit) as stop:
         check_parity.main([str(path)])
     assert stop.value.code == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+def test_parity_of_fused_layers(path, capsys, monkeypatch):
+    """By the definition of what kernels compute, in float64 as the recordings are."""
+    calls = []
+
+    def finish(*inputs, **after):
+        calls.append(after)
+        return fused.definition(*inputs, **after)
+
+    def forward(stage, x, recompute=False, begin=0):
+        return fused.run(list(stage)[begin:], x, finish=finish)
+
+    monkeypatch.setattr(fused, "suits", lambda x: True)
+    monkeypatch.setattr(Stage, "forward", forward)
+    test_parity(path, capsys)
+    assert {after["padding"] for after in calls} == {0, 1, 3}
 
 
 def test_a_difference_is_found(tmp_path, capsys):
