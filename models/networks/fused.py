@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, pad
 from tqdm import tqdm
 
-from models.networks.layers import ReflectionPad, ResnetBlock, Stage
+from models.networks.layers import ReflectionPad, ResnetBlock, Stage, may_run_fused
 from training.state_file import first_line
 
 EPS = 1e-5
@@ -96,8 +96,7 @@ class Fusible(nn.Module):
 
     def runs_fused(self, x: Tensor) -> bool:
         """Whether it does, with these features."""
-        wanted = self.fused and x.is_cuda and not torch.compiler.is_compiling()
-        return wanted and suits(x)
+        return may_run_fused(self, x) and suits(x)
 
 
 def fuse(network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:

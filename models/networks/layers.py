@@ -205,7 +205,7 @@ class Stage(nn.Sequential):
         if recompute and torch.is_grad_enabled():
             return self.in_segments(x, begin)
         layers = list(self)[begin:]
-        if self.fused and x.is_cuda and not torch.compiler.is_compiling():
+        if may_run_fused(self, x):
             from models.networks.fused import run  # which imports this file
 
             return run(layers, x)
@@ -220,6 +220,11 @@ class Stage(nn.Sequential):
             part.fused = self.fused
             x = checkpoint(part, x, use_reentrant=False)
         return x
+
+
+def may_run_fused(layer: nn.Module, x: Tensor) -> bool:
+    """Whether a layer that `fuse` has looked at may use kernels for x: on a GPU, not compiled."""
+    return layer.fused and x.is_cuda and not torch.compiler.is_compiling()
 
 
 def keeping_layout(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
